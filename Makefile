@@ -1,0 +1,149 @@
+# xdplb. `make help` lists the targets. Out of tree: everything made lies under $(BUILD).
+
+BUILD   ?= build
+PREFIX  ?= /usr/local
+DESTDIR ?=
+# Which compiler, and which flavour: SANITIZE=address,undefined or thread.
+CXX      = g++
+CLANG   ?= clang
+SANITIZE ?=
+OPT     ?= -O2
+PYTHON  ?= /usr/bin/python3
+
+V ?= 0
+ifeq ($(V),0)
+Q = @
+say = @printf '  %-7s %s\n' $(1) $(2);
+else
+say =
+endif
+
+CCACHE := $(shell command -v ccache 2>/dev/null)
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+
+CPPFLAGS += -I. -D_GNU_SOURCE -DXDPLB_VERSION='"0.1.0"'
+WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
+CXXFLAGS += -std=c++20 $(OPT) -g1 $(WARNINGS) -pthread -fno-plt
+LDFLAGS  += -pthread
+LDLIBS   := -lxdp -lbpf -luring -lmnl -lcap -lfmt
+ifneq ($(SANITIZE),)
+CXXFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+LDFLAGS  += -fsanitize=$(SANITIZE)
+endif
+
+src = $(wildcard $(addsuffix /*.cpp,$(1)))
+obj = $(patsubst %.cpp,$(BUILD)/obj/%.o,$(1))
+# The same objects with the invariants of debug builds checked: what the tests run.
+objc = $(patsubst %.cpp,$(BUILD)/objc/%.o,$(1))
+
+LIB_SRC   := $(call src,user/base user/net user/lb user/ctl user/path umem)
+CMD_SRC   := $(call src,cmd)
+UNIT_SRC  := $(call src,tests/unit tests/unit/base tests/unit/net tests/unit/lb tests/unit/ctl tests/unit/path \
+               tests/unit/umem tests/unit/kern tests/unit/tools tests/support)
+KERNT_SRC := $(call src,tests/kern)
+TOOLCOMMON_SRC := $(call src,tools/common)
+BASE_SRC  := $(call src,user/base)
+BPF_OBJ   := $(patsubst kern/%.c,$(BUILD)/%.o,$(wildcard kern/*_kern.c))
+
+BINS := $(BUILD)/xdplb $(BUILD)/mconnect $(BUILD)/ctraffic
+
+.PHONY: all
+all: $(BPF_OBJ) $(BINS) ## build everything: build/xdplb, build/xdp_vip_kern.o, build/mconnect, build/ctraffic
+
+$(BUILD)/xdplb: $(call obj,$(CMD_SRC) $(LIB_SRC)) $(BUILD)/obj/bpf_objects.o
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/mconnect: $(call obj,$(call src,tools/mconnect) $(TOOLCOMMON_SRC) $(BASE_SRC))
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ -luring -lfmt
+
+$(BUILD)/ctraffic: $(call obj,$(call src,tools/ctraffic) $(TOOLCOMMON_SRC) $(BASE_SRC))
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ -luring -lfmt
+
+# The unit tests: the library and what the tools share, with XDPLB_CHECKS, and no privileges needed.
+TOOLS_TESTED := $(filter-out %/main.cpp,$(call src,tools/mconnect tools/ctraffic tools/common))
+$(BUILD)/unit: $(call objc,$(UNIT_SRC) $(LIB_SRC) $(TOOLS_TESTED)) $(BUILD)/obj/bpf_objects.o
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# Tests of the kernel programs through BPF_PROG_TEST_RUN: need root.
+$(BUILD)/kern-tests: $(call objc,$(KERNT_SRC) $(LIB_SRC)) $(BUILD)/obj/bpf_objects.o
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/obj/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(call say,CXX,$<)
+	$(Q)$(CCACHE) $(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/objc/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(call say,CXX,$<)
+	$(Q)$(CCACHE) $(CXX) $(CPPFLAGS) -DXDPLB_CHECKS=1 $(CXXFLAGS) -MMD -MP -c -o $@ $<
+
+# The kernel programs. -g gives the BTF that libbpf needs; -mcpu=v3 loads on every kernel that we promise (5.15).
+BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -I. \
+              -isystem /usr/include/$(shell $(CXX) -dumpmachine 2>/dev/null)
+$(BUILD)/%_kern.o: kern/%_kern.c
+	@mkdir -p $(@D)
+	$(call say,BPF,$<)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+
+# The programs travel inside the binary (user/path/bpf_objects.S), so that it needs no file beside it.
+$(BUILD)/obj/bpf_objects.o: user/path/bpf_objects.S $(BPF_OBJ)
+	@mkdir -p $(@D)
+	$(call say,AS,$<)
+	$(Q)$(CXX) -c -I$(BUILD) -o $@ $<
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
+
+# --- dependencies -----------------------------------------------------------------------------------------
+
+BUILD_PKGS := g++ clang llvm make pkg-config git libxdp-dev libbpf-dev liburing-dev libmnl-dev libcap-dev libfmt-dev \
+              libcli11-dev nlohmann-json3-dev libxxhash-dev catch2 libelf-dev zlib1g-dev linux-libc-dev
+TEST_PKGS  := bpftool iproute2 ethtool iputils-ping procps python3 python3-pytest python3-scapy util-linux libcap2-bin
+LINT_PKGS  := clang-format clang-tidy shellcheck
+
+.PHONY: deps
+deps: ## install what building and testing need (Debian packages; root)
+	@missing=$$(for p in $(BUILD_PKGS) $(TEST_PKGS); do dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | \
+	    grep -qx installed || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+	    [ "$$(id -u)" = 0 ] || { echo "These packages are missing; run 'make deps' as root:" $$missing; exit 1; }; \
+	    echo "Installing" $$missing; \
+	    apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+	        $$missing >/dev/null; \
+	fi
+
+.PHONY: deps-lint
+deps-lint: deps
+	@missing=$$(for p in $(LINT_PKGS); do dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | \
+	    grep -qx installed || echo $$p; done); \
+	[ -z "$$missing" ] || { apt-get update -q >/dev/null && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing >/dev/null; }
+
+# --- tests ------------------------------------------------------------------------------------------------
+
+RESULTS := $(BUILD)/results
+
+.PHONY: check
+check: $(BUILD)/unit ## run the unit tests (no privileges needed)
+	$(Q)$(BUILD)/unit
+
+.PHONY: check-asan
+check-asan: ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(Q)$(MAKE) --no-print-directory BUILD=build/asan SANITIZE=address,undefined OPT=-O1 check
+
+.PHONY: check-tsan
+check-tsan: ## the unit tests under ThreadSanitizer
+	$(Q)$(MAKE) --no-print-directory BUILD=build/tsan SANITIZE=thread OPT=-O1 check
+
+.PHONY: clean
+clean: ## remove everything that was built
+	$(Q)rm -rf build
