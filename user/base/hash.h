@@ -17,10 +17,10 @@ inline uint64_t hash_bytes(const void* data, size_t len_bytes, uint64_t seed) {
   return XXH3_64bits_withSeed(data, len_bytes, seed);
 }
 
-// Maps a uniformly distributed 64-bit hash to [0, n) without a division (D. Lemire, "Fast Random Integer
+// Maps the upper half of a uniformly distributed hash to [0, n) without a division (D. Lemire, "Fast Random Integer
 // Generation in an Interval", 2019).
 inline uint32_t reduce(uint64_t hash, uint32_t n) {
-  return static_cast<uint32_t>((static_cast<unsigned __int128>(hash) * n) >> 64);
+  return static_cast<uint32_t>(((hash >> 32) * n) >> 32);
 }
 
 }  // namespace xdplb
