@@ -1,0 +1,132 @@
+// Config: what the balancer is told to do, as plain values. The CLI and the configuration file make one, shared
+// memory carries it (user/ctl/shared_memory), validate_config says whether it makes sense, and compile_snapshot turns
+// it into what workers read. Any thread; copied freely; never on the packet path.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "user/base/limits.h"
+#include "user/base/result.h"
+#include "user/net/ip.h"
+#include "user/net/mac.h"
+
+namespace xdplb {
+
+// active: old and new flows. draining: only flows that it has. down: none.
+enum class TargetState : uint8_t { active, draining, down };
+
+// Where a packet goes that finds no usable target in its service.
+enum class OnEmpty : uint8_t { drop, pass };
+
+// What of a packet the choice of a target depends on.
+enum class HashFields : uint8_t { five_tuple, addresses, source };
+
+// How a service's table is filled.
+enum class Algorithm : uint8_t { maglev, rendezvous, modulo };
+
+struct Target {
+  // What the target is, for the tables: never changes while it exists. Made by `activate INDEX`: the decimal index.
+  std::string name;
+  MacAddr mac;                    // zero: not known (yet): the target is unusable, whatever its state
+  std::optional<IpAddr> address;  // where the MAC is to be found by neighbour discovery
+  uint32_t weight = 1;            // 1..kMaxWeight; 0 = draining
+  TargetState state = TargetState::active;
+  // Names the target in flow tables. The writer of a configuration keeps both for a name that stays and takes a fresh
+  // pair for a new name (assign_identities), so a flow never changes hands because an id was used again.
+  uint16_t id = 0;     // < kMaxTargets, unique in a Config
+  uint16_t epoch = 0;  // counts the uses of the id
+  std::string description;
+
+  [[nodiscard]] bool has_mac() const { return !mac.is_zero(); }
+  friend bool operator==(const Target&, const Target&) = default;
+};
+
+struct PortRange {
+  uint16_t first = 0;
+  uint16_t last = 65535;  // inclusive
+  friend bool operator==(const PortRange&, const PortRange&) = default;
+};
+
+inline constexpr uint8_t kAnyProtocol = 0;
+
+struct Listen {
+  uint8_t protocol = kAnyProtocol;  // IPPROTO_*; IPPROTO_ICMP stands for ICMPv6 too
+  std::vector<PortRange> ports;     // empty: all; only for TCP, UDP and SCTP
+  friend bool operator==(const Listen&, const Listen&) = default;
+};
+
+struct TargetUse {
+  uint32_t target = 0;             // index into Config::targets
+  std::optional<uint32_t> weight;  // overrides the target's; 0 = draining in this service
+  friend bool operator==(const TargetUse&, const TargetUse&) = default;
+};
+
+// Seconds without a packet after which a flow is forgotten.
+struct Timeouts {
+  uint32_t tcp_syn_s = 30;
+  uint32_t tcp_established_s = 900;
+  uint32_t tcp_fin_s = 30;
+  uint32_t tcp_rst_s = 5;
+  uint32_t udp_s = 60;
+  uint32_t other_s = 60;
+  friend bool operator==(const Timeouts&, const Timeouts&) = default;
+};
+
+struct Service {
+  std::string name;
+  std::vector<IpPrefix> vips;
+  std::vector<Listen> listen;  // empty: every protocol and port
+  std::vector<TargetUse> targets;
+  uint32_t table_size = 10007;  // prime
+  OnEmpty on_empty = OnEmpty::drop;
+  HashFields hash_fields = HashFields::five_tuple;
+  Algorithm algorithm = Algorithm::maglev;
+  Timeouts timeouts;
+  // Shares of a worker's flow table that this service may fill, in percent: in all, and with flows not yet
+  // established (SYN seen only).
+  uint32_t flow_quota_percent = 50;
+  uint32_t embryonic_quota_percent = 10;
+  // The service of `init` and `activate`: also takes what is addressed to a VIP that no service names.
+  bool is_default = false;
+  bool fallback_pass = false;  // PASS instead of DROP for its VIPs when no socket serves them
+  std::string description;
+  friend bool operator==(const Service&, const Service&) = default;
+};
+
+// The load balancers of a cluster that share the work on fragments (config key lb_tier): each owns a share of the
+// address hashes.
+struct LbTier {
+  uint32_t own_index = 0;
+  std::vector<MacAddr> members;  // ingress MACs, own included; empty: no tier
+  friend bool operator==(const LbTier&, const LbTier&) = default;
+};
+
+struct Config {
+  uint64_t hash_seed = 0;
+  std::vector<Target> targets;
+  std::vector<Service> services;
+  LbTier lb_tier;
+  friend bool operator==(const Config&, const Config&) = default;
+};
+
+inline constexpr std::string_view kDefaultServiceName = "default";
+
+// What `init --m --n` makes: the default service with n targets named "0".."n-1", all down and without MAC.
+Config make_default_config(uint32_t table_size, uint32_t targets);
+
+// Everything that must hold of a Config, from wherever it came. The error names the path and the value:
+// `services[0].table_size: 10000 is not prime (9973 is)`.
+Result<void> validate_config(const Config& config);
+
+// Gives the targets of `next` their id and epoch: those of the same name in `previous`, else a free id with a higher
+// epoch than it ever had. Error where there are more targets than ids.
+Result<void> assign_identities(const Config& previous, Config& next);
+
+const Service* find_service(const Config& config, std::string_view name);
+Service* default_service(Config& config);
+const Service* default_service(const Config& config);
+
+}  // namespace xdplb
