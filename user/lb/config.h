@@ -77,6 +77,7 @@ struct Timeouts {
 
 struct Service {
   std::string name;
+  uint16_t id = 0;  // as a target's: kept while the name stays; < kMaxServices, unique in a Config
   std::vector<IpPrefix> vips;
   std::vector<Listen> listen;  // empty: every protocol and port
   std::vector<TargetUse> targets;
@@ -122,7 +123,7 @@ Config make_default_config(uint32_t table_size, uint32_t targets);
 Result<void> validate_config(const Config& config);
 
 // Gives the targets of `next` their id and epoch: those of the same name in `previous`, else a free id with a higher
-// epoch than it ever had. Error where there are more targets than ids.
+// epoch than it ever had; and the services their id likewise. Error where there are more than ids.
 Result<void> assign_identities(const Config& previous, Config& next);
 
 const Service* find_service(const Config& config, std::string_view name);

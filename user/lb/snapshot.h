@@ -1,0 +1,82 @@
+// Snapshot: a Config compiled for the packet path. Immutable once made; workers read it through one published pointer
+// (user/path/quiescence.h) and it is freed when every worker has moved on.
+//
+// Targets and services are found by their id (user/lb/config.h), so that what outlives a snapshot, a flow entry or a
+// counter, can name them. Ids are small and dense enough for plain arrays.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "user/lb/config.h"
+#include "user/lb/vip_table.h"
+#include "user/net/flow_key.h"
+
+namespace xdplb {
+
+inline constexpr uint16_t kNoTarget = 0xffff;
+
+// What rewriting a packet needs, and what a flow entry is checked against. 16 bytes.
+struct SnapshotTarget {
+  MacAddr mac;
+  uint16_t epoch = 0;
+  bool exists = false;
+  TargetState state = TargetState::down;
+  bool reachable = false;  // its MAC is known
+  uint8_t reserved[5] = {};
+
+  [[nodiscard]] bool takes_old_flows() const { return reachable && state != TargetState::down; }
+};
+static_assert(sizeof(SnapshotTarget) == 16);
+
+// The filled table of a service: target ids, kNoTarget everywhere where there is none. Shared between services (and
+// between snapshots) whose tables would be equal.
+using LookupTable = std::vector<uint16_t>;
+
+struct SnapshotService {
+  bool exists = false;
+  OnEmpty on_empty = OnEmpty::drop;
+  HashFields hash_fields = HashFields::five_tuple;
+  uint16_t id = kNoService;
+  uint32_t table_size = 0;
+  std::shared_ptr<const LookupTable> table;
+  Timeouts timeouts;
+  uint32_t flow_quota_percent = 100;
+  uint32_t embryonic_quota_percent = 100;
+  std::string name;
+
+  // The target for a flow with this steering hash; kNoTarget where the service has none that takes new flows.
+  [[nodiscard]] uint16_t choose(uint64_t hash) const { return (*table)[reduce(hash, table_size)]; }
+  [[nodiscard]] bool is_empty() const { return table->front() == kNoTarget; }
+};
+
+struct Snapshot {
+  uint64_t generation = 0;
+  uint64_t hash_seed = 0;
+  bool any_draining = false;  // a miss must look into other workers' flow tables too
+  VipTable vips;
+  std::vector<SnapshotTarget> targets;    // by id
+  std::vector<SnapshotService> services;  // by id
+  LbTier lb_tier;
+
+  // The steering hash: equal on every balancer that has the same seed, whatever its architecture.
+  [[nodiscard]] uint64_t steering_hash(const FlowKey& key, HashFields fields) const {
+    if (fields == HashFields::five_tuple) return hash_key(key, hash_seed);
+    FlowKey reduced;
+    reduced.src = key.src;
+    if (fields == HashFields::addresses) reduced.dst = key.dst;
+    return hash_key(reduced, hash_seed);
+  }
+};
+
+// The number that stands for a target in the tables: its name, hashed with the steering seed.
+uint64_t target_identity(const std::string& name, uint64_t hash_seed);
+
+// Compiles a validated Config. Tables equal to those of `previous` (may be null) are taken over instead of built
+// again.
+std::unique_ptr<const Snapshot> compile_snapshot(const Config& config, uint64_t generation,
+                                                 const Snapshot* previous = nullptr);
+
+}  // namespace xdplb
