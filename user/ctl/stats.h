@@ -1,0 +1,77 @@
+// The daemon's statistics as plain values: what it publishes, what `stats` prints. Counters only grow while the
+// daemon lives. Any thread; copied freely.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace xdplb {
+
+struct WorkerStats {
+  std::string name;  // which queues it serves: "eth2/0" or "eth2/0,1"
+  uint32_t cpu = 0;
+  uint64_t rx = 0;              // descriptors taken from RX rings
+  uint64_t tx = 0;              // frames handed to the kernel for transmit and accepted
+  uint64_t held = 0;            // inside: not yet tx nor dropped. rx == tx + sum(drops) + held
+  std::vector<uint64_t> drops;  // by DaemonStats::reasons
+  uint64_t batches = 0;         // turns that found packets
+  uint64_t wakeups = 0;         // system calls on sockets: poll, sendto
+  uint64_t busy_ns = 0;         // time in turns that found packets
+  uint64_t frames_total = 0;    // frames that the worker owns, and how many of them lie idle in its pool
+  uint64_t frames_free = 0;
+  // The kernel's own counters of the sockets (XDP_STATISTICS), beside the sum.
+  uint64_t kernel_rx_dropped = 0;
+  uint64_t kernel_rx_ring_full = 0;
+  uint64_t kernel_rx_invalid = 0;
+  uint64_t kernel_fill_empty = 0;
+  uint64_t kernel_tx_invalid = 0;
+  uint64_t flows = 0;      // entries of its flow table in use
+  uint64_t flows_max = 0;  // size of it
+  uint64_t flow_hits = 0;
+  uint64_t flow_misses = 0;
+
+  friend bool operator==(const WorkerStats&, const WorkerStats&) = default;
+};
+
+struct TargetStats {
+  std::string name;
+  uint32_t id = 0;
+  uint64_t packets = 0;
+  uint64_t bytes = 0;
+  uint64_t flows = 0;
+  friend bool operator==(const TargetStats&, const TargetStats&) = default;
+};
+
+struct ServiceStats {
+  std::string name;
+  uint64_t packets = 0;
+  uint64_t bytes = 0;
+  uint64_t drops = 0;
+  uint64_t flows = 0;
+  friend bool operator==(const ServiceStats&, const ServiceStats&) = default;
+};
+
+struct DaemonStats {
+  uint32_t pid = 0;
+  uint64_t started_realtime_ns = 0;   // CLOCK_REALTIME
+  uint64_t written_monotonic_ns = 0;  // CLOCK_MONOTONIC, when these values were gathered
+  uint64_t generation = 0;            // of the configuration that the workers use
+  // How it runs, in words: {"mode", "native"}, {"zero-copy", "off: ..."}, ... in the order to print.
+  std::vector<std::pair<std::string, std::string>> modes;
+  std::vector<std::string> reasons;  // names of the drop counters
+  std::vector<WorkerStats> workers;
+  std::vector<TargetStats> targets;
+  std::vector<ServiceStats> services;
+  friend bool operator==(const DaemonStats&, const DaemonStats&) = default;
+};
+
+// The names of user/base/reasons.def, for DaemonStats::reasons. Index 0 ("none") is always zero.
+std::vector<std::string> reason_names();
+
+// One JSON object, with `drops` by name.
+std::string stats_to_json(const DaemonStats& stats);
+// For people: aligned, without the drop reasons that are zero.
+std::string stats_to_text(const DaemonStats& stats);
+
+}  // namespace xdplb
