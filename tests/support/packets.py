@@ -1,0 +1,91 @@
+"""Raw frames into and out of a device of the lab. Frames are bytes; scapy builds and parses them at the caller's."""
+
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable
+
+from lab import Node
+
+ETH_P_ALL = 0x0003
+SOL_PACKET = 263
+PACKET_AUXDATA = 8
+PACKET_IGNORE_OUTGOING = 23
+SO_RCVBUFFORCE = 33
+TP_STATUS_VLAN_VALID = 1 << 4
+TP_STATUS_VLAN_TPID_VALID = 1 << 6
+AUXDATA = struct.Struct("=IIIHHHH")  # struct tpacket_auxdata
+RECEIVE_BUFFER = 64 << 20
+
+
+class Tap:
+    """An AF_PACKET socket on one device: sends frames as they are, receives what the device receives.
+
+    It sees what reaches the device's stack, so not what an XDP program took first. VLAN tags are put back."""
+
+    def __init__(self, node: Node, device: str):
+        with node.network():
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            self._socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+            self._socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
+            self._socket.bind((device, ETH_P_ALL))
+        self._socket.setblocking(False)
+        self._kept: list[bytes] = []
+
+    def __enter__(self) -> "Tap":
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        self._socket.close()
+
+    def send(self, *frames) -> None:
+        """Sends frames (bytes, or what bytes() makes of a scapy packet), each exactly once."""
+        for frame in frames:
+            raw = bytes(frame)
+            while True:
+                try:
+                    self._socket.send(raw)
+                    break
+                except (BlockingIOError, OSError) as error:
+                    if not isinstance(error, BlockingIOError) and error.errno != 105:  # ENOBUFS: not sent, try again
+                        raise
+                    select.select([], [self._socket], [], 0.1)
+
+    def frames(self) -> list[bytes]:
+        """Everything received since the tap was opened."""
+        while True:
+            try:
+                data, control, _flags, _address = self._socket.recvmsg(65536, 256)
+            except BlockingIOError:
+                return self._kept
+            self._kept.append(_with_vlan_tag(data, control))
+
+    def matching(self, match: Callable[[bytes], bool]) -> list[bytes]:
+        return [frame for frame in self.frames() if match(frame)]
+
+    def wait_for(self, match: Callable[[bytes], bool], count: int = 1, timeout: float = 10) -> list[bytes]:
+        """Waits until at least `count` matching frames have come, and returns all of them."""
+        deadline = time.monotonic() + timeout
+        while len(found := self.matching(match)) < count:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"{len(found)} of {count} frames within {timeout} s; {len(self._kept)} in all")
+            select.select([self._socket], [], [], left)
+        return found
+
+    def forget(self) -> None:
+        """Drops what was received so far."""
+        self.frames().clear()
+
+
+def _with_vlan_tag(data: bytes, control: list) -> bytes:
+    """The kernel takes the outer VLAN tag off and tells it aside."""
+    for level, kind, value in control:
+        if level == SOL_PACKET and kind == PACKET_AUXDATA:
+            status, _len, _snaplen, _mac, _net, tci, tpid = AUXDATA.unpack(value[: AUXDATA.size])
+            if status & TP_STATUS_VLAN_VALID:
+                tag = struct.pack("!HH", tpid if status & TP_STATUS_VLAN_TPID_VALID else 0x8100, tci)
+                return data[:12] + tag + data[12:]
+    return data
