@@ -27,7 +27,10 @@ struct SnapshotTarget {
   bool reachable = false;  // its MAC is known
   uint8_t reserved[5] = {};
 
-  [[nodiscard]] bool takes_old_flows() const { return reachable && state != TargetState::down; }
+  // Whether a flow that was given to {this id, epoch} may stay with it.
+  [[nodiscard]] bool keeps_flows(uint16_t of_epoch) const {
+    return reachable && state != TargetState::down && epoch == of_epoch;
+  }
 };
 static_assert(sizeof(SnapshotTarget) == 16);
 
@@ -42,6 +45,7 @@ struct SnapshotService {
   uint16_t id = kNoService;
   uint32_t table_size = 0;
   std::shared_ptr<const LookupTable> table;
+  std::vector<uint64_t> table_key;  // what the table was built from
   Timeouts timeouts;
   uint32_t flow_quota_percent = 100;
   uint32_t embryonic_quota_percent = 100;
