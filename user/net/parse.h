@@ -5,6 +5,7 @@
 // destination, protocol and port are (tests/fuzz holds the two against each other).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -39,6 +40,9 @@ struct PacketInfo {
   bool inner_is_fragment = false;  // icmp_error: the packet inside had no ports for us
   uint8_t ip_version = 0;
 };
+
+// Offsets are 16 bits wide; no device hands over more.
+inline constexpr size_t kMaxFrameLenBytes = 65535;
 
 // Reads `frame` (from the Ethernet header on, VLAN tags included) into `info`. Reason::none on success.
 Reason parse_packet(std::span<const uint8_t> frame, PacketInfo& info);
