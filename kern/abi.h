@@ -23,6 +23,9 @@ enum {
   XDPLB_MAX_PORTSETS = 4096,
 };
 
+/* IPv6 extension headers that are walked to find a packet's protocol, in the kernel and in user space. */
+enum { XDPLB_MAX_EXTENSION_HEADERS = 8 };
+
 /* An IPv4 address is ::ffff:a.b.c.d. Network byte order. Key of xdp_vip_map. */
 struct xdplb_addr {
   __u8 bytes[16];
@@ -94,6 +97,15 @@ struct xdplb_slot {
 XDPLB_ABI_ASSERT(sizeof(struct xdplb_slot) == 128, "two cache lines a slot");
 
 enum { XDPLB_OBSERVATION_MAX_NS = 50 * 1000 * 1000 };
+
+/* xdp_count_map (per-CPU array of __u64): packets for a VIP that no socket got, apart from those that the slot
+ * counts. All but the last took the VIP's fallback action. */
+enum xdplb_count {
+  XDPLB_COUNT_UNARMED,    /* they came in on a device or queue that no armed slot names */
+  XDPLB_COUNT_NO_SOCKET,  /* the slot is armed, but its entry of xsks_map is empty: the daemon died */
+  XDPLB_COUNT_OTHER_PORT, /* no service listens there: passed to the kernel */
+  XDPLB_COUNTS,
+};
 
 /* xdp_setup_map (array, 1 entry): what the program may skip. */
 struct xdplb_setup {
