@@ -1,0 +1,189 @@
+#include "user/path/xdp_program.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "user/path/bpf_objects.h"
+
+namespace xdplb {
+namespace {
+
+constexpr const char* kProgramName = "xdp_vip";
+constexpr long kBpfFsMagic = 0xcafe4a11;  // BPF_FS_MAGIC of linux/magic.h
+
+// The directory for pins, made where it is missing. True where we made it.
+Result<bool> make_pin_dir(const std::string& dir) {
+  if (mkdir(dir.c_str(), 0700) == 0) return true;
+  if (errno != EEXIST) {
+    return fail_errno(errno, "Cannot make pin directory {}; is a bpffs mounted? `mount -t bpf bpf /sys/fs/bpf`", dir);
+  }
+  return false;
+}
+
+Result<void> check_bpffs(const std::string& dir) {
+  const std::string parent = dir.substr(0, dir.rfind('/'));
+  struct statfs fs = {};
+  if (statfs(parent.c_str(), &fs) != 0) return fail_errno(errno, "Cannot use pin directory {}", dir);
+  if (static_cast<long>(fs.f_type) != kBpfFsMagic) {
+    return fail("Cannot pin in {}: {} is not on a bpffs; mount one with `mount -t bpf bpf /sys/fs/bpf`", dir, parent);
+  }
+  return {};
+}
+
+// Gives a map of an object that is not loaded yet another name than the object's: a second daemon of the machine must
+// not make `bpftool map ... name xdp_vip_map` ambiguous.
+Result<void> rename_map(bpf_object* object, const char* name, const std::string& prefix) {
+  bpf_map* map = bpf_object__find_map_by_name(object, name);
+  XDPLB_CHECK(map != nullptr);
+  const std::string renamed = (prefix + "_" + name).substr(0, BPF_OBJ_NAME_LEN - 1);
+  const UniqueFd fd(bpf_map_create(bpf_map__type(map), renamed.c_str(), bpf_map__key_size(map),
+                                   bpf_map__value_size(map), bpf_map__max_entries(map), nullptr));
+  if (!fd.is_open()) return fail_errno(errno, "Cannot make BPF map {}", renamed);
+  // Takes a duplicate of the descriptor.
+  if (const int rc = bpf_map__reuse_fd(map, fd.get()); rc != 0)
+    return fail_errno(-rc, "Cannot use BPF map {}", renamed);
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<XdpProgram>> XdpProgram::set_up(const std::vector<LinkInfo>& ingress,
+                                                       const XdpProgramOptions& options) {
+  std::unique_ptr<XdpProgram> program(new XdpProgram(options));
+  const AttachRecord record = load_record(options.record_path);
+  for (const LinkInfo& link : ingress) {
+    if (link.xdp_prog_id() == 0) continue;
+    if (auto r = program->use_attached(link, record); !r) return r.error();
+  }
+  if (!program->prog_.is_open()) {
+    // Pins of a crashed daemon whose program nobody uses any more: ours, and in the way.
+    for (const std::string& pin : record.pins) unlink(pin.c_str());
+    if (auto r = program->load_and_pin(); !r) return r.error();
+  }
+  for (const LinkInfo& link : ingress) {
+    if (link.xdp_prog_id() != 0) continue;
+    if (auto r = program->attach(link); !r) return r.error();
+  }
+  if (auto r = program->write_record(); !r) return r.error();
+  return program;
+}
+
+// A program that sits on the device already: an operator's xdp_vip, or what a crash of ours left.
+Result<void> XdpProgram::use_attached(const LinkInfo& link, const AttachRecord& record) {
+  const uint32_t id = link.xdp_prog_id();
+  UniqueFd prog(bpf_prog_get_fd_by_id(id));
+  if (!prog.is_open()) {
+    return fail_errno(errno, "Cannot open XDP program {} on [{}] (that needs CAP_SYS_ADMIN)", id, link.name);
+  }
+  const std::string name = program_name(id);
+  if (name != kProgramName) {
+    return fail(
+        "A foreign XDP program is attached to [{}]: id {}, name [{}]. xdplb does not replace it; detach it with "
+        "`ip link set dev {} xdp off` (generic: xdpgeneric off)",
+        link.name, id, name, link.name);
+  }
+  if (prog_.is_open() && prog_id_ != id) {
+    return fail(
+        "The ingress devices carry different xdp_vip programs ({} and {} on [{}]): attach the same one to all",
+        prog_id_, id, link.name);
+  }
+  const bool left_by_us = record.covers(id, link.ifindex);
+  attachments_.push_back({link.ifindex, link.name, link.xdp_mode, left_by_us, ""});
+  if (prog_.is_open()) return {};
+  auto maps = BpfMaps::of_program(prog.get());
+  if (!maps) return fail("XDP program {} on [{}]: {}", id, link.name, maps.error().message);
+  maps_.emplace(std::move(*maps));
+  prog_ = std::move(prog);
+  prog_id_ = id;
+  if (left_by_us) pins_ = record.pins;
+  origin_ = left_by_us ? fmt::format("program {} taken over from a daemon that died", id)
+                       : fmt::format("program {} attached by the operator, left in place", id);
+  return {};
+}
+
+Result<void> XdpProgram::load_and_pin() {
+  if (auto r = check_bpffs(options_.pin_dir); !r) return r;
+  auto made = make_pin_dir(options_.pin_dir);
+  if (!made) return made.error();
+  made_pin_dir_ = *made;
+  const std::string taken = options_.pin_dir + "/" + kProgramName;
+  if (access(taken.c_str(), F_OK) == 0) {
+    return fail(
+        "{} exists: an operator pinned a program there but attached it to no ingress device. Attach it (`ip link "
+        "set dev DEV xdp pinned {}`), remove it, or choose another --pin-dir",
+        taken, taken);
+  }
+  auto object = open_bpf_object(vip_object(), "xdp_vip_kern");
+  if (!object) return object.error();
+  for (const char* name : {"xdp_vip_map", "xsks_map"}) {
+    if (options_.map_prefix.empty()) break;
+    if (auto r = rename_map(object->get(), name, options_.map_prefix); !r) return r;
+  }
+  if (auto r = load_bpf_object(object->get()); !r) return r;
+  bpf_program* prog = bpf_object__find_program_by_name(object->get(), kProgramName);
+  XDPLB_CHECK(prog != nullptr);
+  prog_.reset(fcntl(bpf_program__fd(prog), F_DUPFD_CLOEXEC, 3));
+  prog_id_ = program_id(prog_.get());
+  if (auto r = pin(prog_.get(), kProgramName); !r) return r;
+  for (const char* name : {"xdp_vip_map", "xsks_map"}) {
+    bpf_map* map = bpf_object__find_map_by_name(object->get(), name);
+    XDPLB_CHECK(map != nullptr);
+    if (auto r = pin(bpf_map__fd(map), name); !r) return r;
+  }
+  auto maps = BpfMaps::of_program(prog_.get());
+  if (!maps) return maps.error();
+  maps_.emplace(std::move(*maps));
+  origin_ = fmt::format("program {} loaded, pinned in {}", prog_id_, options_.pin_dir);
+  return {};
+}
+
+Result<void> XdpProgram::pin(int fd, const std::string& name) {
+  const std::string path = options_.pin_dir + "/" + name;
+  if (bpf_obj_pin(fd, path.c_str()) != 0) return fail_errno(errno, "Cannot pin {}", path);
+  pins_.push_back(path);
+  return {};
+}
+
+Result<void> XdpProgram::attach(const LinkInfo& link) {
+  auto attachment = attach_xdp(link, prog_.get(), options_.mode);
+  if (!attachment) return attachment.error();
+  attachments_.push_back(std::move(*attachment));
+  // Before anything else can fail: a crash from here on leaves something behind.
+  return write_record();
+}
+
+Result<void> XdpProgram::reattach(const LinkInfo& link) {
+  std::erase_if(attachments_, [&](const Attachment& a) { return a.device == link.name; });
+  return attach(link);
+}
+
+Result<void> XdpProgram::write_record() const {
+  AttachRecord record{prog_id_, {}, pins_};
+  for (const Attachment& a : attachments_) {
+    if (a.ours) record.devices.push_back({a.ifindex, a.mode == XdpMode::generic});
+  }
+  if (record.devices.empty() && record.pins.empty()) {
+    remove_record(options_.record_path);
+    return {};
+  }
+  return save_record(options_.record_path, record);
+}
+
+XdpProgram::~XdpProgram() {
+  for (const Attachment& a : attachments_) {
+    if (a.ours) detach_xdp(a, prog_.get());
+  }
+  if (maps_) (void)maps_->clear_vips();
+  for (const std::string& path : pins_) unlink(path.c_str());
+  // Taken over or made: an empty directory of pins serves nobody. It stays where something else lies in it.
+  if (made_pin_dir_ || !pins_.empty()) rmdir(options_.pin_dir.c_str());
+  remove_record(options_.record_path);
+}
+
+}  // namespace xdplb

@@ -1,0 +1,69 @@
+// XdpProgram: one xdp_vip program on the ingress devices, and everything that must be undone when the daemon goes.
+//
+// Three ways to come by it, tried in this order:
+//   - an operator attached xdp_vip to the device (bpftool, ip link): it and its maps are used, and stay as they are;
+//   - an earlier daemon that crashed left it attached (its record says so, user/path/attach_record.h): it is taken
+//     over, with its maps, so that the VIPs' fallback holds without a gap;
+//   - nothing is attached: the program in this binary is loaded, pinned and attached, native where the driver can,
+//     else generic.
+// Any other program on a device is an error that names it. The destructor undoes exactly what was done here: VIPs out
+// of the maps, programs detached, pins removed. Control thread only.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "user/ctl/netlink.h"
+#include "user/path/attach_record.h"
+#include "user/path/bpf_maps.h"
+#include "user/path/xdp_attach.h"
+
+namespace xdplb {
+
+struct XdpProgramOptions {
+  XdpModeChoice mode = XdpModeChoice::automatic;
+  std::string pin_dir;      // under a bpffs: /sys/fs/bpf/lb
+  std::string record_path;  // where what we attached is written down: /run/xdplb/NAME.attached
+  std::string map_prefix;   // of the maps' names where they must differ from the contract's; empty: they need not
+};
+
+class XdpProgram {
+ public:
+  // Finds or loads the program for `ingress`.
+  static Result<std::unique_ptr<XdpProgram>> set_up(const std::vector<LinkInfo>& ingress,
+                                                    const XdpProgramOptions& options);
+  ~XdpProgram();
+  XdpProgram(const XdpProgram&) = delete;
+  XdpProgram& operator=(const XdpProgram&) = delete;
+
+  [[nodiscard]] BpfMaps& maps() { return *maps_; }
+  [[nodiscard]] uint32_t prog_id() const { return prog_id_; }
+  [[nodiscard]] const std::vector<Attachment>& attachments() const { return attachments_; }
+  // How the program came to be there, in words, for the start message.
+  [[nodiscard]] const std::string& origin() const { return origin_; }
+
+  // Attaches again after somebody detached it. Error where another program sits there now.
+  Result<void> reattach(const LinkInfo& link);
+
+ private:
+  explicit XdpProgram(XdpProgramOptions options) : options_(std::move(options)) {}
+
+  Result<void> use_attached(const LinkInfo& link, const AttachRecord& record);
+  Result<void> load_and_pin();
+  Result<void> pin(int fd, const std::string& name);
+  Result<void> attach(const LinkInfo& link);
+  [[nodiscard]] Result<void> write_record() const;
+
+  XdpProgramOptions options_;
+  UniqueFd prog_;
+  uint32_t prog_id_ = 0;
+  std::optional<BpfMaps> maps_;
+  std::vector<Attachment> attachments_;
+  std::vector<std::string> pins_;  // that we made
+  bool made_pin_dir_ = false;
+  std::string origin_;
+};
+
+}  // namespace xdplb
