@@ -130,6 +130,17 @@ deps-lint: deps
 	[ -z "$$missing" ] || { apt-get update -q >/dev/null && \
 	    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing >/dev/null; }
 
+# What the virtual machines need. Where they cannot be had, tests/vm/run says so and exits 77.
+VM_PKGS := qemu-system-x86 busybox-static debian-archive-keyring
+
+.PHONY: deps-vm
+deps-vm:
+	@missing=$$(for p in $(VM_PKGS); do dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | \
+	    grep -qx installed || echo $$p; done); \
+	[ -z "$$missing" ] || [ "$$(id -u)" != 0 ] || { apt-get update -q >/dev/null && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing >/dev/null; } || \
+	    echo "Could not install" $$missing
+
 # --- tests ------------------------------------------------------------------------------------------------
 
 RESULTS := $(BUILD)/results
@@ -145,6 +156,10 @@ check-asan: ## the unit tests under AddressSanitizer and UndefinedBehaviorSaniti
 .PHONY: check-tsan
 check-tsan: ## the unit tests under ThreadSanitizer
 	$(Q)$(MAKE) --no-print-directory BUILD=build/tsan SANITIZE=thread OPT=-O1 check
+
+.PHONY: vm-test
+vm-test: all deps-vm ## xdplb in virtual machines: zero copy, and the oldest kernel (tests/vm/README.md)
+	$(Q)tests/vm/run --build $(BUILD)
 
 .PHONY: clean
 clean: ## remove everything that was built

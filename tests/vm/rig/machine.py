@@ -1,0 +1,98 @@
+"""One boot of the guest under qemu: pure emulation, so that it needs neither /dev/kvm nor a hypervisor's leave."""
+import os
+import re
+import selectors
+import shutil
+import subprocess
+import tarfile
+import time
+from dataclasses import dataclass, field
+
+from .nics import ZERO_COPY, nics
+
+RESULT = re.compile(r"^(ok|FAILED|skipped) (\S+)(.*)$")
+
+
+@dataclass
+class Outcome:
+    passed: int = 0
+    failed: int = 0
+    finished: bool = False           # the suite said so itself
+    seconds: float = 0.0
+    names: list = field(default_factory=list)
+
+
+def command(image, initrd, results):
+    args = [
+        "qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "1024", "-smp", "2",
+        "-nodefaults", "-display", "none", "-no-reboot", "-kernel", str(image), "-initrd", str(initrd),
+        "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console", "-serial", f"file:{results}",
+        "-append", "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off random.trust_cpu=on"]
+    for i, nic in enumerate(nics()):
+        args += ["-netdev", f"hubport,id=n{i},hubid={nic.net}",
+                 "-device", f"virtio-net-pci,netdev=n{i},mac={nic.mac},{ZERO_COPY}"]
+    # qemu must not outlive this process, however that ends.
+    return ["setpriv", "--pdeathsig", "KILL", *args]
+
+
+def boot(image, initrd, directory, timeout_s):
+    """Runs the guest to its end, echoing what the suite says. Leaves console.log and results/ in `directory`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    archive = directory / "results.tar"
+    archive.unlink(missing_ok=True)
+    outcome = Outcome()
+    started = time.monotonic()
+    qemu = subprocess.Popen(command(image, initrd, archive), stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        with open(directory / "console.log", "wb") as log:
+            follow(qemu.stdout, log, outcome, started + timeout_s)
+    finally:
+        qemu.kill()
+        qemu.wait()
+    outcome.seconds = time.monotonic() - started
+    unpack(archive, directory / "results")
+    return outcome
+
+
+def follow(stream, log, outcome, deadline):
+    os.set_blocking(stream.fileno(), False)
+    pending = b""
+    with selectors.DefaultSelector() as ready:
+        ready.register(stream, selectors.EVENT_READ)
+        while (left := deadline - time.monotonic()) > 0:
+            if not ready.select(left):
+                continue
+            chunk = stream.read(65536)
+            if chunk == b"":
+                return
+            log.write(chunk or b"")
+            log.flush()
+            *lines, pending = (pending + (chunk or b"")).split(b"\n")
+            for line in lines:
+                take(line.decode(errors="replace").rstrip("\r"), outcome)
+    print("  the guest did not end in time: see its console.log", flush=True)
+
+
+def take(line, outcome):
+    """`ok`, `FAILED` and `skipped` lines are results, `| ` lines are for the reader, the rest only for the log."""
+    if match := RESULT.match(line):
+        outcome.passed += match[1] == "ok"
+        outcome.failed += match[1] == "FAILED"
+        outcome.names.append(match[2])
+        print(f"  {line}", flush=True)
+    elif line.startswith("| "):
+        print(f"  {line[2:]}", flush=True)
+    elif line == "suite finished":
+        outcome.finished = True
+
+
+def unpack(archive, directory):
+    shutil.rmtree(directory, ignore_errors=True)
+    if not archive.exists() or archive.stat().st_size == 0:
+        return
+    try:
+        with tarfile.open(archive) as tar:
+            tar.extractall(directory)
+    except tarfile.TarError:
+        print(f"  {archive}: cut short, kept as it is", flush=True)
