@@ -1,0 +1,38 @@
+#include "umem/frame_pool.h"
+
+namespace xdplb {
+
+// The lowest addresses lie on top, so that a worker at low load stays in few pages.
+FramePool::FramePool(uint32_t frames) : ledger_(frames), free_(frames), free_count_(frames) {
+  for (uint32_t i = 0; i < frames; ++i) free_[i] = frames - 1 - i;
+}
+
+FramePool::Reclaimed FramePool::reclaim(PortId port) {
+  Reclaimed reclaimed;
+  for (uint32_t i = 0; i < capacity(); ++i) {
+    const FrameAddr frame = FrameAddr::of_index(i);
+    const FrameOwner owner = ledger_.owner(frame);
+    if (owner == FrameOwner::rx(port)) {
+      ++reclaimed.rx;
+    } else if (owner == FrameOwner::tx(port)) {
+      ++reclaimed.tx;
+    } else {
+      continue;
+    }
+    put(frame, owner);
+  }
+  return reclaimed;
+}
+
+bool FramePool::consistent() const {
+  std::vector<bool> seen(capacity(), false);
+  for (uint32_t i = 0; i < free_count_; ++i) {
+    const uint32_t index = free_[i];
+    if (index >= capacity() || seen[index]) return false;
+    if (ledger_.owner(FrameAddr::of_index(index)) != FrameOwner::pool()) return false;
+    seen[index] = true;
+  }
+  return free_count_ == ledger_.count(FrameOwner::pool());
+}
+
+}  // namespace xdplb
