@@ -1,0 +1,52 @@
+// Counters of one worker: written by it alone, read by the control thread at any time. No lock prefix: a relaxed load
+// and store, since there is one writer. They outlive the worker (a data plane that is set up again goes on counting).
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "user/base/limits.h"
+#include "user/base/reason.h"
+
+namespace xdplb {
+
+class Counter {
+ public:
+  void add(uint64_t n) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  void set(uint64_t n) { value_.store(n, std::memory_order_relaxed); }
+  [[nodiscard]] uint64_t get() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> value_{0};
+};
+
+struct TrafficCounter {
+  Counter packets;
+  Counter bytes;
+};
+
+// Aligned so that no two workers share a line.
+struct alignas(128) WorkerCounters {
+  Counter rx;
+  Counter tx;
+  Counter held;
+  std::array<Counter, kReasonCount> drops;  // by Reason
+  Counter batches;
+  Counter wakeups;
+  Counter busy_ns;
+  Counter frames_free;
+  Counter frames_total;
+  // By id: what was sent to a target, and for a service; a page each is touched only where ids are in use.
+  std::unique_ptr<TrafficCounter[]> targets = std::make_unique<TrafficCounter[]>(kMaxTargets);
+  std::unique_ptr<TrafficCounter[]> services = std::make_unique<TrafficCounter[]>(kMaxServices);
+
+  [[nodiscard]] uint64_t dropped() const {
+    uint64_t sum = 0;
+    for (const Counter& drop : drops) sum += drop.get();
+    return sum;
+  }
+};
+
+}  // namespace xdplb

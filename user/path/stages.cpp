@@ -1,0 +1,76 @@
+#include "user/path/stages.h"
+
+#include "user/net/checksum.h"
+#include "user/net/rewrite.h"
+
+namespace xdplb {
+
+void receive(Port& ingress, const FrameArea& area, uint32_t max, Batch& batch) {
+  batch.count = ingress.receive(std::span(batch.frames, max));
+  for (uint32_t i = 0; i < batch.count; ++i) {
+    batch.data[i] = reinterpret_cast<uint8_t*>(area.at(batch.frames[i].addr));
+    __builtin_prefetch(batch.data[i], 1);
+  }
+}
+
+void parse(Batch& batch) {
+  PacketColumns& packets = batch.packets;
+  for (uint32_t i = 0; i < batch.count; ++i) {
+    packets.reason[i] = parse_packet({batch.data[i], batch.frames[i].len_bytes}, packets.info[i]);
+  }
+}
+
+void rewrite(const Snapshot& snapshot, const EgressRules& egress, Batch& batch) {
+  PacketColumns& packets = batch.packets;
+  for (uint32_t i = 0; i < batch.count; ++i) {
+    if (packets.reason[i] != Reason::none) continue;
+    const PacketInfo& info = packets.info[i];
+    if (uint32_t{info.packet_len} - info.l3_offset > egress.mtu) {
+      packets.reason[i] = Reason::too_big;
+      continue;
+    }
+    rewrite_macs(batch.data[i], snapshot.targets[packets.target[i]].mac, egress.mac);
+    if (egress.complete_checksums) complete_checksum({batch.data[i], batch.frames[i].len_bytes}, info);
+  }
+}
+
+namespace {
+
+void count_sent(const Batch& batch, uint32_t i, WorkerCounters& counters) {
+  for (TrafficCounter* of :
+       {&counters.targets[batch.packets.target[i]], &counters.services[batch.packets.service[i]]}) {
+    of->packets.add(1);
+    of->bytes.add(batch.frames[i].len_bytes);
+  }
+}
+
+}  // namespace
+
+void transmit(Port& egress, FramePool& pool, Batch& batch, WorkerCounters& counters) {
+  PacketColumns& packets = batch.packets;
+  FrameRef forwarded[kMaxBatch];
+  uint32_t index[kMaxBatch];
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < batch.count; ++i) {
+    if (packets.reason[i] != Reason::none) continue;
+    index[count] = i;
+    forwarded[count++] = batch.frames[i];
+  }
+  const uint32_t taken = egress.is_down() ? 0 : egress.transmit(std::span(forwarded, count));
+  const Reason refused = egress.is_down() ? Reason::tx_down : Reason::tx_full;
+  for (uint32_t k = 0; k < count; ++k) {
+    if (k < taken) {
+      count_sent(batch, index[k], counters);
+    } else {
+      packets.reason[index[k]] = refused;
+    }
+  }
+  counters.rx.add(batch.count);
+  for (uint32_t i = 0; i < batch.count; ++i) {
+    if (packets.reason[i] == Reason::none) continue;
+    counters.drops[static_cast<size_t>(packets.reason[i])].add(1);
+    pool.recycle(batch.frames[i].addr);
+  }
+}
+
+}  // namespace xdplb

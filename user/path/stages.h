@@ -1,0 +1,43 @@
+// The way of a packet from RX ring to TX ring: one plain loop over the batch per stage, in the order of this file.
+//
+//   receive -> parse -> match_services -> choose_targets -> rewrite -> transmit
+//
+// (The two in the middle are user/lb/steer.h.) Each packet carries a Reason; the first stage that finds one drops it,
+// and transmit gives its frame back to the pool. A Batch belongs to one worker thread. No stage calls the kernel:
+// what moves the rings is the worker's turn (user/path/worker.h).
+#pragma once
+
+#include <cstdint>
+
+#include "umem/port.h"
+#include "user/lb/steer.h"
+#include "user/path/counters.h"
+
+namespace xdplb {
+
+struct Batch {
+  uint32_t count = 0;
+  FrameRef frames[kMaxBatch];
+  uint8_t* data[kMaxBatch];
+  PacketColumns packets;
+};
+
+// What the egress side wants of every packet.
+struct EgressRules {
+  MacAddr mac;                      // of the egress device: the source of what we send
+  uint32_t mtu = 1500;              // bytes of IP packet
+  bool complete_checksums = false;  // the ingress peer leaves TCP and UDP checksums to the hardware (veth, VM)
+};
+
+// Takes up to `max` packets off the RX ring, and asks for their first lines.
+void receive(Port& ingress, const FrameArea& area, uint32_t max, Batch& batch);
+
+void parse(Batch& batch);
+
+// Writes the MAC addresses, and the checksum where a peer left it undone.
+void rewrite(const Snapshot& snapshot, const EgressRules& egress, Batch& batch);
+
+// Puts what is to be forwarded on the TX ring, gives the rest back to the pool, and counts both.
+void transmit(Port& egress, FramePool& pool, Batch& batch, WorkerCounters& counters);
+
+}  // namespace xdplb

@@ -1,0 +1,78 @@
+// Worker: one thread's share of the packet path: some ingress queues, one egress port, and the memory they move.
+//
+// turn() is one round: take back what was sent, refill, receive, decide, rewrite, transmit, kick. It never waits and
+// never allocates. Everything that it is made of is handed in, the clock included, so that a test runs turns over
+// plain memory (tests/support/fake_port.h). Owned by one thread from the first turn to the last; other threads read
+// its WorkerCounters and WorkerEpoch, and nothing else.
+//
+// Invariant, between turns: counters.rx == tx + sum(drops) + held.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "umem/port.h"
+#include "user/path/bpf_maps.h"
+#include "user/path/counters.h"
+#include "user/path/quiescence.h"
+#include "user/path/stages.h"
+
+namespace xdplb {
+
+struct WorkerIngress {
+  Port* port = nullptr;
+  Heartbeat heartbeat;
+};
+
+struct WorkerParts {
+  std::vector<WorkerIngress> ingress;
+  Port* egress = nullptr;  // may be the ingress port itself (one-arm)
+  FramePool* pool = nullptr;
+  FrameArea area;
+  EgressRules rules;
+  uint32_t batch_max = 64;  // packets, at most kMaxBatch
+  const SnapshotPublisher* snapshots = nullptr;
+  WorkerCounters* counters = nullptr;
+  WorkerEpoch* epoch = nullptr;
+};
+
+class Worker {
+ public:
+  explicit Worker(WorkerParts parts);
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // One round. True where packets were received.
+  bool turn(uint64_t now_ns);
+
+  // For how long the thread may sleep, if no packet comes: until the kernel is to be asked again, or a heartbeat is
+  // due.
+  [[nodiscard]] uint64_t sleep_max_ns(uint64_t now_ns);
+  // Before sleeping: gives up the snapshot (SnapshotPublisher::release).
+  void prepare_sleep() { SnapshotPublisher::release(*parts_.epoch); }
+
+  // After the last turn: sends what is queued and takes back what was sent, without receiving. True where nothing is
+  // left with the kernel. Called until it is, or until patience ends.
+  bool drained(uint64_t now_ns);
+
+  [[nodiscard]] const WorkerParts& parts() const { return parts_; }
+
+ private:
+  void forward(Port& ingress);
+  void beat(uint64_t now_ns);
+  void publish_port_counters();
+
+  WorkerParts parts_;
+  Batch batch_;
+  uint64_t last_beat_ns_ = 0;
+  // What of the egress port's counters has been added to the worker's.
+  uint64_t seen_tx_ = 0;
+  uint64_t seen_tx_errors_ = 0;
+};
+
+inline constexpr uint64_t kBeatEveryNs = 1'000'000;          // at most so often
+inline constexpr uint64_t kSleepMaxNs = 100'000'000;         // at least so often, also when nothing comes
+inline constexpr uint64_t kSleepUnsentNs = 1'000'000;        // while something waits to be sent
+inline constexpr uint64_t kSleepUncompletedNs = 20'000'000;  // while the kernel has frames of ours
+
+}  // namespace xdplb
