@@ -92,7 +92,9 @@ struct Service {
   uint32_t embryonic_quota_percent = 10;
   // The service of `init` and `activate`: also takes what is addressed to a VIP that no service names.
   bool is_default = false;
-  bool fallback_pass = false;  // PASS instead of DROP for its VIPs when no socket serves them
+  // What happens to a packet for a VIP when no socket serves it: DROP, or PASS for all of them, or for some.
+  bool fallback_pass = false;
+  std::vector<IpPrefix> pass_vips;  // some of `vips`
   std::string description;
   friend bool operator==(const Service&, const Service&) = default;
 };
@@ -110,10 +112,20 @@ struct Config {
   std::vector<Target> targets;
   std::vector<Service> services;
   LbTier lb_tier;
+  // The newest epoch given out: every new target takes a newer one, so an id that is used again is told apart. It
+  // wraps; a flow entry that is not refreshed for 65536 changes has long expired.
+  uint16_t last_epoch = 0;
   friend bool operator==(const Config&, const Config&) = default;
 };
 
+// The name of the default service, and of no other.
 inline constexpr std::string_view kDefaultServiceName = "default";
+
+inline constexpr size_t kMaxDescriptionLen = 255;     // bytes
+inline constexpr size_t kMaxListens = 256;            // of a service
+inline constexpr size_t kMaxPortRanges = 1024;        // of a listener
+inline constexpr size_t kMaxLbTier = 64;              // balancers of a cluster
+inline constexpr uint32_t kMaxTimeout_s = 7 * 86400;  // a flow without a packet for a week is none
 
 // What `init --m --n` makes: the default service with n targets named "0".."n-1", all down and without MAC.
 Config make_default_config(uint32_t table_size, uint32_t targets);
@@ -125,6 +137,9 @@ Result<void> validate_config(const Config& config);
 // Gives the targets of `next` their id and epoch: those of the same name in `previous`, else a free id with a higher
 // epoch than it ever had; and the services their id likewise. Error where there are more than ids.
 Result<void> assign_identities(const Config& previous, Config& next);
+
+// Whether the fallback of this VIP of the service is PASS.
+bool falls_back_to_pass(const Service& service, const IpPrefix& vip);
 
 const Service* find_service(const Config& config, std::string_view name);
 Service* default_service(Config& config);
