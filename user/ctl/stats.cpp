@@ -1,0 +1,167 @@
+#include "user/ctl/stats.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "user/base/clock.h"
+#include "user/base/reason.h"
+
+namespace xdplb {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+uint64_t sum_of_drops(const WorkerStats& worker) {
+  uint64_t sum = 0;
+  for (const uint64_t drops : worker.drops) sum += drops;
+  return sum;
+}
+
+uint64_t drops_of(const DaemonStats& stats, size_t reason) {
+  uint64_t sum = 0;
+  for (const WorkerStats& worker : stats.workers) sum += reason < worker.drops.size() ? worker.drops[reason] : 0;
+  return sum;
+}
+
+// The reason "none" is no drop.
+Json drops_to_json(const std::vector<std::string>& reasons, const std::vector<uint64_t>& drops) {
+  Json json = Json::object();
+  for (size_t i = 1; i < reasons.size(); ++i) json[reasons[i]] = i < drops.size() ? drops[i] : 0;
+  return json;
+}
+
+Json to_json(const DaemonStats& stats, const WorkerStats& w) {
+  return {{"name", w.name},
+          {"cpu", w.cpu},
+          {"rx", w.rx},
+          {"tx", w.tx},
+          {"held", w.held},
+          {"drops", drops_to_json(stats.reasons, w.drops)},
+          {"batches", w.batches},
+          {"wakeups", w.wakeups},
+          {"busy_ns", w.busy_ns},
+          {"frames", {{"total", w.frames_total}, {"free", w.frames_free}}},
+          {"flows", {{"used", w.flows}, {"max", w.flows_max}, {"hits", w.flow_hits}, {"misses", w.flow_misses}}},
+          {"kernel",
+           {{"rx_dropped", w.kernel_rx_dropped},
+            {"rx_ring_full", w.kernel_rx_ring_full},
+            {"rx_invalid", w.kernel_rx_invalid},
+            {"fill_empty", w.kernel_fill_empty},
+            {"tx_invalid", w.kernel_tx_invalid}}}};
+}
+
+// Left-aligned name, right-aligned numbers, in the width of the widest name.
+template <typename Items>
+size_t name_width(const Items& items, size_t least) {
+  size_t width = least;
+  for (const auto& item : items) width = std::max(width, item.name.size());
+  return width;
+}
+
+void add_workers(std::string& text, const DaemonStats& stats) {
+  const size_t width = name_width(stats.workers, 8);
+  text += fmt::format("{:<{}} {:>4} {:>14} {:>14} {:>12} {:>8} {:>12} {:>12} {:>10}\n", "worker", width, "cpu", "rx",
+                      "tx", "dropped", "held", "batches", "flows", "busy ms");
+  for (const WorkerStats& w : stats.workers) {
+    text += fmt::format("{:<{}} {:>4} {:>14} {:>14} {:>12} {:>8} {:>12} {:>12} {:>10}\n", w.name, width, w.cpu, w.rx,
+                        w.tx, sum_of_drops(w), w.held, w.batches, w.flows, w.busy_ns / kNsPerMs);
+  }
+}
+
+void add_drops(std::string& text, const DaemonStats& stats) {
+  std::string lines;
+  for (size_t i = 1; i < stats.reasons.size(); ++i) {
+    const uint64_t drops = drops_of(stats, i);
+    if (drops == 0) continue;
+    // An older or newer daemon may have reasons that this program cannot describe.
+    const auto known = std::find_if(kReasonTexts.begin(), kReasonTexts.end(),
+                                    [&](const ReasonText& reason) { return reason.name == stats.reasons[i]; });
+    lines += fmt::format("  {:<20} {:>14}  {}\n", stats.reasons[i], drops,
+                         known == kReasonTexts.end() ? "" : known->description);
+  }
+  text += lines.empty() ? "dropped: nothing\n" : "dropped\n" + lines;
+}
+
+void add_kernel(std::string& text, const DaemonStats& stats) {
+  for (const WorkerStats& w : stats.workers) {
+    if (w.kernel_rx_dropped + w.kernel_rx_ring_full + w.kernel_rx_invalid + w.kernel_tx_invalid == 0) continue;
+    text += fmt::format("kernel, {}: rx_dropped {}, rx_ring_full {}, rx_invalid {}, fill_empty {}, tx_invalid {}\n",
+                        w.name, w.kernel_rx_dropped, w.kernel_rx_ring_full, w.kernel_rx_invalid, w.kernel_fill_empty,
+                        w.kernel_tx_invalid);
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> reason_names() {
+  std::vector<std::string> names;
+  for (const ReasonText& reason : kReasonTexts) names.emplace_back(reason.name);
+  return names;
+}
+
+std::string stats_to_json(const DaemonStats& stats) {
+  Json json = {{"pid", stats.pid},
+               {"started_ns", stats.started_realtime_ns},
+               {"written_ns", stats.written_monotonic_ns},
+               {"generation", stats.generation}};
+  json["modes"] = Json::object();
+  for (const auto& [name, value] : stats.modes) json["modes"][name] = value;
+  WorkerStats total;
+  total.name = "total";
+  Json drops = Json::object();
+  for (size_t i = 1; i < stats.reasons.size(); ++i) drops[stats.reasons[i]] = drops_of(stats, i);
+  uint64_t dropped = 0;
+  for (const WorkerStats& w : stats.workers) {
+    total.rx += w.rx;
+    total.tx += w.tx;
+    total.held += w.held;
+    dropped += sum_of_drops(w);
+  }
+  json["total"] = {{"rx", total.rx}, {"tx", total.tx}, {"held", total.held}, {"dropped", dropped}, {"drops", drops}};
+  json["workers"] = Json::array();
+  for (const WorkerStats& worker : stats.workers) json["workers"].push_back(to_json(stats, worker));
+  json["targets"] = Json::array();
+  for (const TargetStats& t : stats.targets) {
+    json["targets"].push_back(
+        {{"name", t.name}, {"id", t.id}, {"packets", t.packets}, {"bytes", t.bytes}, {"flows", t.flows}});
+  }
+  json["services"] = Json::array();
+  for (const ServiceStats& s : stats.services) {
+    json["services"].push_back(
+        {{"name", s.name}, {"packets", s.packets}, {"bytes", s.bytes}, {"drops", s.drops}, {"flows", s.flows}});
+  }
+  // Names come from shared memory: bytes that are not UTF-8 must not end the program.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string stats_to_text(const DaemonStats& stats) {
+  std::string text = fmt::format("pid {}, generation {}\n", stats.pid, stats.generation);
+  for (const auto& [name, value] : stats.modes) text += fmt::format("{}: {}\n", name, value);
+  text += '\n';
+  add_workers(text, stats);
+  text += '\n';
+  add_drops(text, stats);
+  add_kernel(text, stats);
+  if (!stats.targets.empty()) {
+    const size_t width = name_width(stats.targets, 8);
+    text += fmt::format("\n{:<{}} {:>14} {:>18} {:>12}\n", "target", width, "packets", "bytes", "flows");
+    for (const TargetStats& t : stats.targets) {
+      text += fmt::format("{:<{}} {:>14} {:>18} {:>12}\n", t.name, width, t.packets, t.bytes, t.flows);
+    }
+  }
+  if (!stats.services.empty()) {
+    const size_t width = name_width(stats.services, 8);
+    text +=
+        fmt::format("\n{:<{}} {:>14} {:>18} {:>12} {:>12}\n", "service", width, "packets", "bytes", "drops", "flows");
+    for (const ServiceStats& s : stats.services) {
+      text +=
+          fmt::format("{:<{}} {:>14} {:>18} {:>12} {:>12}\n", s.name, width, s.packets, s.bytes, s.drops, s.flows);
+    }
+  }
+  if (text.ends_with('\n')) text.pop_back();
+  return text;
+}
+
+}  // namespace xdplb
