@@ -1,0 +1,68 @@
+// xdplb: the table of commands, and what they have in common: parsing, messages, exit codes.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+
+#include "cmd/args.h"
+#include "cmd/command.h"
+
+namespace {
+
+using namespace xdplb;
+
+struct Command {
+  const char* name;
+  const char* summary;
+  Action (*set_up)(CLI::App& app);
+};
+
+constexpr Command kCommands[] = {
+    {"init", "make the shared memory, with a table of size M and N targets", setup_init},
+    {"activate", "let targets take new connections", setup_activate},
+    {"deactivate", "take targets out", setup_deactivate},
+    {"show", "print the lookup table and the targets", setup_show},
+    {"clean", "remove the shared memory", setup_clean},
+    {"vip", "change and list the virtual addresses of the default service", setup_vip},
+    {"stats", "print the counters of the running daemon", setup_stats},
+    {"version", "print the version", setup_version},
+    {"completion", "print the completion script for bash", setup_completion},
+};
+
+int run(CLI::App& app, const Action& action) {
+  const Result<int> done = action();
+  // A reader that went away, or a full disk, must not look like success.
+  if (std::fflush(stdout) != 0) {
+    fmt::print(stderr, "xdplb {}: cannot write to standard output\n", app.get_name());
+    return kExitFailed;
+  }
+  if (done) return *done;
+  fmt::print(stderr, "{}\n", done.error().message);
+  return kExitFailed;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("xdplb: a layer-4 load balancer on AF_XDP", "xdplb");
+  app.require_subcommand(0, 1);
+  app.set_help_flag("-h,--help", "print this help");
+  std::vector<std::pair<CLI::App*, Action>> actions;
+  for (const Command& command : kCommands) {
+    CLI::App* sub = app.add_subcommand(command.name, command.summary);
+    actions.emplace_back(sub, command.set_up(*sub));
+  }
+
+  std::vector<std::string> args = normalise_args(argc, argv);
+  std::reverse(args.begin(), args.end());  // as CLI11 wants them
+  try {
+    app.parse(args);
+  } catch (const CLI::ParseError& error) {
+    // Success is --help; everything else is a usage error, whatever number CLI11 has for it.
+    return app.exit(error) == 0 ? kExitDone : kExitUsage;
+  }
+  for (const auto& [sub, action] : actions) {
+    if (sub->parsed()) return run(*sub, action);
+  }
+  fmt::print(stderr, "{}", app.help());
+  return kExitUsage;
+}
