@@ -1,10 +1,18 @@
 #include "umem/frame_pool.h"
 
+#include <algorithm>
+
 namespace xdplb {
 
 // The lowest addresses lie on top, so that a worker at low load stays in few pages.
 FramePool::FramePool(uint32_t frames) : ledger_(frames), free_(frames), free_count_(frames) {
   for (uint32_t i = 0; i < frames; ++i) free_[i] = frames - 1 - i;
+}
+
+std::vector<FrameAddr> FramePool::take_for_fill(PortId port, uint32_t max) {
+  std::vector<FrameAddr> frames(std::min(max, size()));
+  for (FrameAddr& frame : frames) frame = take(FrameOwner::rx(port));
+  return frames;
 }
 
 FramePool::Reclaimed FramePool::reclaim(PortId port) {

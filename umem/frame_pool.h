@@ -44,6 +44,9 @@ class FramePool {
   void hold(FrameAddr frame) { ledger_.move(frame, FrameOwner::batch(), FrameOwner::held()); }
   void unhold(FrameAddr frame) { ledger_.move(frame, FrameOwner::held(), FrameOwner::batch()); }
 
+  // Frames for a fill ring that is filled before there is a Port (XskSocket::open): at most `max`.
+  [[nodiscard]] std::vector<FrameAddr> take_for_fill(PortId port, uint32_t max);
+
   [[nodiscard]] FrameLedger& ledger() { return ledger_; }
   [[nodiscard]] const FrameLedger& ledger() const { return ledger_; }
 

@@ -29,6 +29,7 @@ struct PortRings {
   std::optional<FillRing> fill;
   std::optional<TxRing> tx;
   std::optional<CompletionRing> completion;  // always with tx
+  uint32_t prefilled = 0;                    // frames in the fill ring already, in the ledger under the port's name
   int fd = -1;                               // for poll(); not owned
   bool zero_copy = false;    // the driver sends on its own once woken; in copy mode only the system call does
   bool wakeup_flags = true;  // bound with XDP_USE_NEED_WAKEUP: the rings' flags mean something

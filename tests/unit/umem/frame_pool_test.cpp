@@ -1,0 +1,157 @@
+#include "umem/frame_pool.h"
+
+#include <bit>
+#include <catch2/catch.hpp>
+#include <random>
+#include <set>
+
+#include "tests/support/death.h"
+
+using namespace xdplb;
+using xdplb::testing::dies;
+
+TEST_CASE("a frame's address tells its chunk and the place in it") {
+  const FrameAddr data = FrameAddr::of_index(3) + 256;
+  CHECK(data.offset == 3 * 4096 + 256);
+  CHECK(data.base().offset == 3 * 4096);
+  CHECK(data.index() == 3);
+  CHECK(data.offset_in_frame() == 256);
+  CHECK(FrameAddr{4095}.base().offset == 0);
+  CHECK(FrameAddr{4096}.base().offset == 4096);
+  // Beyond 4 GiB.
+  CHECK(FrameAddr::of_index(2'000'000).base().offset == 2'000'000ull * 4096);
+}
+
+TEST_CASE("an area takes the descriptors that the kernel takes") {
+  std::vector<std::byte> memory(4 * kFrameBytes + 100);  // the rest is no frame
+  const FrameArea area(memory);
+  CHECK(area.frames() == 4);
+  struct Row {
+    const char* what;
+    uint64_t offset;
+    uint32_t len;
+    bool valid;
+  };
+  const Row rows[] = {
+      {"first byte", 0, 1, true},
+      {"a whole chunk", 4096, 4096, true},
+      {"to the end of the last chunk", 4 * 4096 - 60, 60, true},
+      {"empty", 256, 0, false},
+      {"over the end of its chunk", 4096 + 256, 3841, false},
+      {"longer than a chunk", 0, 4097, false},
+      {"behind the last chunk", 4 * 4096, 60, false},
+      {"far behind", uint64_t{1} << 63, 60, false},
+      {"length that wraps", 4095, 0xffff'ffff, false},
+  };
+  for (const Row& row : rows) {
+    INFO(row.what);
+    CHECK(area.contains({{row.offset}, row.len}) == row.valid);
+  }
+  CHECK(area.bytes({{4096 + 256}, 60}).data() == memory.data() + 4096 + 256);
+  CHECK(area.bytes({{4096 + 256}, 60}).size() == 60);
+}
+
+TEST_CASE("a pool gives each frame once, and the one freed last first") {
+  FramePool pool(100);
+  CHECK(pool.size() == 100);
+  std::set<uint64_t> seen;
+  for (int i = 0; i < 100; ++i) {
+    const FrameAddr frame = pool.take(FrameOwner::batch());
+    CHECK(frame == frame.base());
+    CHECK(frame.index() < 100);
+    seen.insert(frame.offset);
+  }
+  CHECK(seen.size() == 100);
+  CHECK(pool.empty());
+  pool.recycle(FrameAddr::of_index(42) + 300);
+  pool.recycle(FrameAddr::of_index(7));
+  CHECK(pool.take(FrameOwner::batch()).index() == 7);
+  CHECK(pool.take(FrameOwner::batch()).index() == 42);
+  CHECK(pool.consistent());
+}
+
+TEST_CASE("the ledger counts who has what") {
+  FramePool pool(32);
+  const FrameAddr a = pool.take(FrameOwner::batch());
+  const FrameAddr b = pool.take(FrameOwner::batch());
+  for (int i = 0; i < 4; ++i) static_cast<void>(pool.take(FrameOwner::rx(PortId{0})));
+  for (int i = 0; i < 5; ++i) static_cast<void>(pool.take(FrameOwner::tx(PortId{kMaxPortsPerWorker - 1})));
+  pool.hold(a);
+  CHECK(pool.ledger().count() == FrameCounts{.pool = 21, .rx = 4, .batch = 1, .held = 1, .tx = 5});
+  CHECK(pool.ledger().count(FrameOwner::rx(PortId{0})) == 4);
+  CHECK(pool.ledger().count(FrameOwner::tx(PortId{0})) == 0);
+  pool.unhold(a);
+  pool.recycle(a);
+  pool.recycle(b);
+  CHECK(pool.ledger().count().pool == 23);
+  CHECK(pool.ledger().count().sum() == 32);
+}
+
+TEST_CASE("owners of different ports and directions are different") {
+  std::set<int> seen;
+  const auto byte = [](FrameOwner owner) { return int{std::bit_cast<uint8_t>(owner)}; };
+  for (const FrameOwner owner : {FrameOwner::pool(), FrameOwner::batch(), FrameOwner::held()}) {
+    CHECK_FALSE((owner.is_rx() || owner.is_tx()));
+    seen.insert(byte(owner));
+  }
+  for (uint32_t i = 0; i < kMaxPortsPerWorker; ++i) {
+    const PortId port{static_cast<uint8_t>(i)};
+    CHECK((FrameOwner::rx(port).is_rx() && !FrameOwner::rx(port).is_tx()));
+    CHECK((FrameOwner::tx(port).is_tx() && !FrameOwner::tx(port).is_rx()));
+    seen.insert(byte(FrameOwner::rx(port)));
+    seen.insert(byte(FrameOwner::tx(port)));
+  }
+  CHECK(seen.size() == 3 + 2 * kMaxPortsPerWorker);
+}
+
+TEST_CASE("frames for a fill ring are taken under the port's name, as many as there are") {
+  FramePool pool(10);
+  const auto frames = pool.take_for_fill(PortId{2}, 4);
+  CHECK(frames.size() == 4);
+  CHECK(pool.ledger().count(FrameOwner::rx(PortId{2})) == 4);
+  CHECK(pool.take_for_fill(PortId{2}, 100).size() == 6);
+  CHECK(pool.take_for_fill(PortId{2}, 1).empty());
+  CHECK(pool.reclaim(PortId{2}).rx == 10);
+  CHECK(pool.consistent());
+}
+
+TEST_CASE("the mistakes that corrupt packets are caught where they happen") {
+  FramePool pool(8);
+  const FrameAddr frame = pool.take(FrameOwner::batch());
+  CHECK_FALSE(dies([&] { pool.recycle(frame); }));
+  CHECK(dies([&] {
+    pool.recycle(frame);
+    pool.recycle(frame);  // a double free
+  }));
+  CHECK(dies([&] { pool.put(frame, FrameOwner::tx(PortId{0})); }));  // a completion of what was not sent
+  CHECK(dies([&] { pool.recycle(FrameAddr::of_index(8)); }));        // not ours
+  CHECK(dies([&] { pool.hold(FrameAddr::of_index(5)); }));           // a free one
+  CHECK(dies([&] { pool.unhold(frame); }));                          // not held
+  CHECK(dies([&] {
+    for (int i = 0; i < 8; ++i) static_cast<void>(pool.take(FrameOwner::batch()));  // one too many
+  }));
+  CHECK(dies([&] {
+    pool.ledger().move(frame, FrameOwner::batch(), FrameOwner::rx(PortId{0}));
+    pool.ledger().move(frame, FrameOwner::batch(), FrameOwner::rx(PortId{0}));  // twice in the fill ring
+  }));
+}
+
+TEST_CASE("a pool agrees with a set over a million random operations") {
+  std::mt19937 random(4);
+  FramePool pool(257);
+  std::vector<FrameAddr> taken;
+  uint64_t wrong = 0;
+  for (int op = 0; op < 1'000'000; ++op) {
+    if (!pool.empty() && (taken.empty() || random() % 2 == 0)) {
+      taken.push_back(pool.take(FrameOwner::batch()));
+    } else {
+      std::swap(taken[random() % taken.size()], taken.back());
+      pool.recycle(taken.back() + random() % kFrameBytes);
+      taken.pop_back();
+    }
+    wrong += pool.size() + taken.size() != 257;
+  }
+  CHECK(wrong == 0);
+  CHECK(pool.consistent());
+  CHECK(pool.ledger().count().batch == taken.size());
+}
