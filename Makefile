@@ -71,7 +71,7 @@ $(BUILD)/unit: $(call objc,$(UNIT_SRC) $(LIB_SRC) $(TOOLS_TESTED)) $(BUILD)/obj/
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # Tests of the kernel programs through BPF_PROG_TEST_RUN: need root.
-$(BUILD)/kern-tests: $(call objc,$(KERNT_SRC) $(LIB_SRC)) $(BUILD)/obj/bpf_objects.o
+$(BUILD)/kern-tests: $(call objc,$(KERNT_SRC) $(BASE_SRC)) $(BUILD)/obj/bpf_objects.o
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 

@@ -76,7 +76,7 @@ struct xdplb_portset {
  * Heartbeat: a worker writes CLOCK_MONOTONIC to beat_ns. Where it is older than stale_after_ns, the program adds up
  * the time for which it has watched that (each observation counts at most XDPLB_OBSERVATION_MAX_NS, so that a pause
  * of the whole machine counts as one), and past stale_grace_ns the VIP's fallback applies until the next beat.
- * stale_after_ns 0: no heartbeat.
+ * stale_after_ns 0: no heartbeat. A beat found good is good until the kernel's next tick (1 to 10 ms).
  *
  * The first cache line is written by user space (beat_ns by the queue's worker, the rest by the daemon), the second
  * by the program, on the one CPU that polls the queue. */
@@ -92,7 +92,8 @@ struct xdplb_slot {
   __u64 stale_ns;    /* for how long, in sum */
   __u64 redirected;  /* packets handed to the socket */
   __u64 fallback;    /* packets for a VIP that took its fallback action because the beat was stale */
-  __u64 reserved1[4];
+  __u64 good_tick;   /* bpf_jiffies64() when the beat was last found good */
+  __u64 reserved1[3];
 };
 XDPLB_ABI_ASSERT(sizeof(struct xdplb_slot) == 128, "two cache lines a slot");
 

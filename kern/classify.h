@@ -39,6 +39,9 @@ enum {
   XDPLB_PROTO_ICMPV6 = 58,
   XDPLB_PROTO_DESTINATION_OPTIONS = 60,
   XDPLB_PROTO_SCTP = 132,
+  XDPLB_PROTO_MOBILITY = 135,
+  XDPLB_PROTO_HIP = 139,
+  XDPLB_PROTO_SHIM6 = 140,
 
   XDPLB_ND_FIRST = 133, /* ICMPv6 types: router solicitation ... */
   XDPLB_ND_LAST = 137,  /* ... redirect */
@@ -121,6 +124,20 @@ XDPLB_INLINE int xdplb_read_ipv4(struct xdplb_cursor* c, struct xdplb_packet* pa
   return 1;
 }
 
+XDPLB_INLINE int xdplb_is_extension(__u8 protocol) {
+  switch (protocol) {
+    case XDPLB_PROTO_HOP_BY_HOP:
+    case XDPLB_PROTO_ROUTING:
+    case XDPLB_PROTO_FRAGMENT:
+    case XDPLB_PROTO_AUTHENTICATION:
+    case XDPLB_PROTO_DESTINATION_OPTIONS:
+    case XDPLB_PROTO_MOBILITY:
+    case XDPLB_PROTO_HIP:
+    case XDPLB_PROTO_SHIM6: return 1;
+    default: return 0;
+  }
+}
+
 /* Goes past the IPv6 extension headers, the first of which is packet->protocol, to the protocol behind them. Stops at
  * a fragment header, unless it is an atomic fragment (RFC 6946), which is a whole packet. */
 XDPLB_INLINE void xdplb_skip_extensions(struct xdplb_cursor* c, struct xdplb_packet* packet) {
@@ -130,9 +147,7 @@ XDPLB_INLINE void xdplb_skip_extensions(struct xdplb_cursor* c, struct xdplb_pac
     const __u8* header = c->at;
     const __u8 type = packet->protocol;
     __u32 header_bytes;
-    if (type != XDPLB_PROTO_HOP_BY_HOP && type != XDPLB_PROTO_ROUTING && type != XDPLB_PROTO_DESTINATION_OPTIONS &&
-        type != XDPLB_PROTO_FRAGMENT && type != XDPLB_PROTO_AUTHENTICATION)
-      return;
+    if (!xdplb_is_extension(type)) return;
     if (headers == XDPLB_MAX_EXTENSION_HEADERS || !xdplb_has(c, 8)) break;
     header_bytes = (header[1] + 1u) * 8;
     if (type == XDPLB_PROTO_AUTHENTICATION) header_bytes = (header[1] + 2u) * 4;

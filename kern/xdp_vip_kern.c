@@ -143,6 +143,15 @@ static __always_inline struct xdplb_slot* find_slot(const struct xdp_md* ctx, __
   return NULL;
 }
 
+/* Asks the clock and the worker's cache line once a tick: both change no faster, and asking costs 20 ns. */
+static __always_inline bool is_served(struct xdplb_slot* slot) {
+  const __u64 tick = bpf_jiffies64();
+  if (slot->good_tick == tick || slot->stale_after_ns == 0) return true;
+  if (!xdplb_beats(slot, bpf_ktime_get_coarse_ns())) return false;
+  slot->good_tick = tick;
+  return true;
+}
+
 static __always_inline int redirect(const struct xdp_md* ctx, __s32 fallback) {
   const __u64 action = fallback == XDPLB_FALLBACK_PASS ? XDP_PASS : XDP_DROP;
   __u32 index = 0;
@@ -152,7 +161,7 @@ static __always_inline int redirect(const struct xdp_md* ctx, __s32 fallback) {
     count(XDPLB_COUNT_UNARMED);
     return action;
   }
-  if (slot->stale_after_ns != 0 && !xdplb_beats(slot, bpf_ktime_get_coarse_ns())) {
+  if (!is_served(slot)) {
     slot->fallback++;
     return action;
   }

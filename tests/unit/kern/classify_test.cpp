@@ -105,6 +105,8 @@ TEST_CASE("classify: IPv6 and its extension headers") {
        v6(kHopByHop, extension(kRouting, 1,
                                extension(kAh, 0, authentication(kDestination, 1, extension(kUdp, 0, transport(7)))))),
        kV6, kUdp, ports, 7});
+  check({"mobility, HIP, shim6", v6(135, extension(139, 0, extension(140, 0, extension(kTcp, 0, transport(80))))),
+         kV6, kTcp, ports, 80});
   check({"atomic fragment", v6(kFragment, fragment(kTcp, 0, transport(80))), kV6, kTcp, ports, 80});
   check(
       {"reserved bits of an atomic fragment", v6(kFragment, fragment(kTcp, 6, transport(80))), kV6, kTcp, ports, 80});
