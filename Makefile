@@ -103,7 +103,7 @@ $(BUILD)/obj/bpf_objects.o: user/path/bpf_objects.S $(BPF_OBJ)
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 16
 
 # --- dependencies -----------------------------------------------------------------------------------------
 
@@ -156,6 +156,25 @@ check-asan: ## the unit tests under AddressSanitizer and UndefinedBehaviorSaniti
 .PHONY: check-tsan
 check-tsan: ## the unit tests under ThreadSanitizer
 	$(Q)$(MAKE) --no-print-directory BUILD=build/tsan SANITIZE=thread OPT=-O1 check
+
+# Every suite runs, whatever the others did; the summary adds them up and decides.
+.PHONY: test
+test: deps ## install what is missing, build, run every suite (root); last line: N passed, N failed
+	$(Q)$(MAKE) --no-print-directory all $(BUILD)/unit $(BUILD)/kern-tests
+	$(Q)rm -rf $(RESULTS) && mkdir -p $(RESULTS)
+	$(Q)$(BUILD)/unit -r junit -o $(RESULTS)/unit.xml || true
+	$(Q)tools/lab/lab sandbox -- $(BUILD)/kern-tests -r junit -o $(RESULTS)/kern.xml || true
+	$(Q)XDPLB_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest tests/e2e -q --junitxml=$(RESULTS)/end-to-end.xml || true
+	$(Q)$(PYTHON) tests/support/summary.py $(RESULTS)/unit.xml $(RESULTS)/kern.xml $(RESULTS)/end-to-end.xml
+
+.PHONY: e2e
+e2e: all ## the end-to-end tests alone (root)
+	$(Q)XDPLB_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest tests/e2e -q
+
+.PHONY: demo
+demo: deps ## install what is missing, build, and show xdplb at work in a lab of namespaces (root)
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)XDPLB_BUILD=$(abspath $(BUILD)) tools/lab/lab demo
 
 .PHONY: vm-test
 vm-test: all deps-vm ## xdplb in virtual machines: zero copy, and the oldest kernel (tests/vm/README.md)

@@ -1,7 +1,8 @@
 """xdplb on a balancer of the lab: configuring, starting, asking, stopping."""
 
 import json
-import re
+import time
+from collections import Counter
 
 from lab import Lab, Node
 from lab.names import SEGMENT, servers
@@ -9,7 +10,7 @@ from lab.node import Process
 
 from .wait import wait_until
 
-READY = r"\bready\b"
+READY = r"^ready$"
 
 
 def xdplb(node: Node, *arguments: object, check: bool = True):
@@ -22,8 +23,36 @@ def configure(lab: Lab, node: Node | None = None, targets: int | None = None, m:
     node = node or lab.lb
     xdplb(node, "init", f"--m={m}", f"--n={n}")
     xdplb(node, "vip", "add", *lab.spec.vips)
+    activate_servers(lab, node, targets)
+
+
+def activate_servers(lab: Lab, node: Node | None = None, targets: int | None = None) -> None:
     for index, server in enumerate(servers(lab.spec)[:targets]):
-        xdplb(node, "activate", f"--mac={server.mac(SEGMENT)}", index)
+        xdplb(node or lab.lb, "activate", f"--mac={server.mac(SEGMENT)}", index)
+
+
+class Stats:
+    """What `xdplb stats --json` says, with the sums over the workers."""
+
+    def __init__(self, report: dict):
+        self.report = report
+        self.workers: list[dict] = report["workers"]
+        self.rx = sum(worker["rx"] for worker in self.workers)
+        self.tx = sum(worker["tx"] for worker in self.workers)
+        self.held = sum(worker["held"] for worker in self.workers)
+        self.drops = Counter()
+        for worker in self.workers:
+            self.drops.update({reason: count for reason, count in worker["drops"].items() if count})
+        self.kernel_rx_dropped = sum(worker["kernel_rx_dropped"] for worker in self.workers)
+        self.targets: dict[str, int] = {target["name"]: target["packets"] for target in report["targets"]}
+
+    @property
+    def balanced(self) -> bool:
+        """Every packet taken is sent, dropped for a reason, or still held."""
+        return self.rx == self.tx + self.drops.total() + self.held
+
+    def __str__(self) -> str:
+        return f"rx {self.rx}, tx {self.tx}, held {self.held}, drops {dict(self.drops)}"
 
 
 class Daemon:
@@ -61,5 +90,27 @@ class Daemon:
         assert status == 0, f"xdplb lb exited with {status}:\n{self.output}"
         return self.output
 
-    def stats(self) -> dict:
-        return json.loads(xdplb(self.node, "stats", "--json").stdout)
+    def stats(self) -> Stats:
+        """The last statistics that the daemon wrote; they may be a moment old."""
+        return Stats(json.loads(xdplb(self.node, "stats", "--json").stdout))
+
+    def stats_now(self) -> Stats:
+        """Statistics that the daemon gathered after this call began."""
+        now = time.monotonic_ns()  # the daemon's clock: CLOCK_MONOTONIC
+        return wait_until(lambda: self._later_than(now), what="the daemon writes its statistics")
+
+    def wait_received(self, count: int, timeout: float = 20) -> Stats:
+        """Waits until it has taken at least `count` packets and holds none."""
+        seen = self.stats()
+
+        def done():
+            nonlocal seen
+            seen = self.stats()
+            return seen.rx >= count and seen.held == 0
+
+        wait_until(done, timeout, what=lambda: f"{count} packets received; {seen}")
+        return seen
+
+    def _later_than(self, monotonic_ns: int) -> Stats | None:
+        stats = self.stats()
+        return stats if stats.report["written_monotonic_ns"] > monotonic_ns else None

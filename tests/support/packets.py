@@ -68,16 +68,32 @@ class Tap:
     def wait_for(self, match: Callable[[bytes], bool], count: int = 1, timeout: float = 10) -> list[bytes]:
         """Waits until at least `count` matching frames have come, and returns all of them."""
         deadline = time.monotonic() + timeout
-        while len(found := self.matching(match)) < count:
+        found: list[bytes] = []
+        looked_at = 0
+        while True:
+            frames = self.frames()
+            found += filter(match, frames[looked_at:])
+            looked_at = len(frames)
+            if len(found) >= count:
+                return found
             left = deadline - time.monotonic()
             if left <= 0:
-                raise TimeoutError(f"{len(found)} of {count} frames within {timeout} s; {len(self._kept)} in all")
+                raise TimeoutError(f"{len(found)} of {count} frames within {timeout} s; {looked_at} in all")
             select.select([self._socket], [], [], left)
-        return found
 
     def forget(self) -> None:
         """Drops what was received so far."""
         self.frames().clear()
+
+
+def mac_bytes(mac: str) -> bytes:
+    return bytes.fromhex(mac.replace(":", ""))
+
+
+def sent_by(node: Node, device: str) -> Callable[[bytes], bool]:
+    """Matches IP frames from that device to one machine, so what a balancer forwards, but no multicast of its own."""
+    mac = mac_bytes(node.mac(device))
+    return lambda frame: frame[6:12] == mac and not frame[0] & 1 and frame[12:14] != b"\x08\x06"
 
 
 def _with_vlan_tag(data: bytes, control: list) -> bytes:

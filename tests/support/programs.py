@@ -1,7 +1,9 @@
-"""mconnect and ctraffic: starting servers, running clients, reading their reports."""
+"""mconnect, ctraffic and transfer.py: starting servers, running clients, reading their reports."""
 
 import json
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from lab import Lab, Node
 from lab.node import Process
@@ -10,6 +12,7 @@ from .wait import wait_until
 
 MCONNECT_PORT = 5001
 CTRAFFIC_PORT = 5003
+TRANSFER = [sys.executable, str(Path(__file__).with_name("transfer.py"))]
 
 
 @dataclass
@@ -34,31 +37,28 @@ def address(ip: str, port: int) -> str:
     return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
 
 
-def serve(lab: Lab, mconnect: bool = True, udp: bool = False, ctraffic: bool = False) -> list[Process]:
-    """Starts servers on every vm and waits until they listen. UDP ones bind to each VIP, from which they answer."""
+def serve(lab: Lab, mconnect: bool = True, ctraffic: bool = False) -> list[Process]:
+    """Starts servers on every vm, mconnect's for TCP and UDP, and waits until they listen."""
     started = []
     for node in lab.servers:
         if mconnect:
-            started.append(node.start(["mconnect", "-server", "-address", address("::", MCONNECT_PORT)]))
+            started.append(node.start(["mconnect", "-server", "-udp", "-address", address("::", MCONNECT_PORT)]))
         if ctraffic:
             started.append(node.start(["ctraffic", "-server", "-address", address("::", CTRAFFIC_PORT)]))
-        for vip in (lab.vip4, lab.vip6) if udp else ():
-            started.append(node.start(["mconnect", "-server", "-udp", "-address", address(vip, MCONNECT_PORT)]))
     for node in lab.servers:
         if mconnect:
             wait_listening(node, MCONNECT_PORT)
+            wait_listening(node, MCONNECT_PORT, "udp")
         if ctraffic:
             wait_listening(node, CTRAFFIC_PORT)
-        if udp:
-            wait_listening(node, MCONNECT_PORT, "udp", count=2)
     return started
 
 
-def wait_listening(node: Node, port: int, protocol: str = "tcp", count: int = 1) -> None:
+def wait_listening(node: Node, port: int, protocol: str = "tcp") -> None:
     kind = "-lt" if protocol == "tcp" else "-lu"
 
     def listening() -> bool:
-        return len(node.run(f"ss -Hn {kind} sport = :{port}").stdout.splitlines()) >= count
+        return node.run(f"ss -Hn {kind} sport = :{port}").stdout != ""
 
     wait_until(listening, what=f"{node.name} listens on {protocol} port {port}", every=0.02)
 

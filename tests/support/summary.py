@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """Adds up JUnit XML reports (Catch2 `-r junit`, pytest `--junitxml`) given as arguments.
 
-Prints a line per report and last `N passed, N failed[, N skipped]`. A report that is missing, broken or empty counts as
-one failure: a suite that did not run must not look like one that passed. Exit status 1 if anything failed.
+Prints what failed, a line per report, and last `N passed, N failed[, N skipped]`. A report that is missing, broken or
+empty counts as one failure: a suite that did not run must not look like one that passed. Exit status 1 if anything
+failed.
 """
 
 import sys
@@ -10,13 +11,19 @@ import xml.etree.ElementTree as xml
 from collections import Counter
 from pathlib import Path
 
+MESSAGE_MAX = 300
+
 
 def count(report: Path) -> Counter:
     """Outcomes of the test cases of a report. (The totals in a Catch2 report are of assertions: of no use.)"""
     outcomes = Counter()
     for case in xml.parse(report).getroot().iter("testcase"):
-        children = {child.tag for child in case}
-        outcomes["failed" if children & {"failure", "error"} else "skipped" if "skipped" in children else "passed"] += 1
+        problems = [child for child in case if child.tag in ("failure", "error")]
+        for problem in problems[:1]:
+            text = problem.get("message") or problem.text or ""
+            print(f"FAILED {report.stem}: {case.get('classname')}: {case.get('name')}: {text.strip()[:MESSAGE_MAX]}")
+        skipped = case.find("skipped") is not None
+        outcomes["failed" if problems else "skipped" if skipped else "passed"] += 1
     if not outcomes:
         raise ValueError("no test ran")
     return outcomes

@@ -41,6 +41,8 @@ CLIENT_SYSCTLS = {
     "ipv6/fib_multipath_hash_policy": 1,
 }
 # The VIP is on the server's loopback: it must neither answer nor send ARP for it.
+# The switch is a wire: it must not look into IP (and drop or trim what is malformed).
+SWITCH_SYSCTLS = {"bridge/bridge-nf-call-iptables": 0, "bridge/bridge-nf-call-ip6tables": 0}
 SERVER_SYSCTLS = {"ipv4/conf/all/arp_ignore": 1, "ipv4/conf/all/arp_announce": 2, "core/somaxconn": 4096}
 
 
@@ -123,7 +125,7 @@ class Lab:
 
     def _make_nodes(self) -> None:
         spec = self.spec
-        self.nodes["switch"] = Node("switch")
+        self.nodes["switch"] = Node("switch", _sysctls(SWITCH_SYSCTLS))
         for machine in names.clients(spec):
             self.nodes[machine.name] = Node(machine.name, _sysctls(SYSCTLS | CLIENT_SYSCTLS))
         for machine in names.balancers(spec):
@@ -273,7 +275,9 @@ def _is_net(vip: str) -> bool:
 
 
 def _sysctls(values: dict[str, object]) -> str:
-    return "\n".join(f"echo {value} > /proc/sys/net/{key}" for key, value in values.items())
+    """A script that sets those which this kernel has."""
+    paths = {f"/proc/sys/net/{key}": value for key, value in values.items()}
+    return "\n".join(f"[ ! -e {path} ] || echo {value} > {path}" for path, value in paths.items())
 
 
 def _batch(tool: list[str], lines: list[str]) -> None:
