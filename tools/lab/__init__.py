@@ -4,7 +4,7 @@
     with Lab(Spec(servers=4, queues=2)) as lab:      # inside a sandbox, see sandbox.py
         lab.client.run("ping -c1 10.0.0.0")
 
-Layers: names (addresses, values only) <- sandbox, node (one machine) <- topology (the whole lab) <- cli.
+Layers: names (addresses, values only) <- sandbox, node (one machine) <- topology (the whole lab) <- cli, demo.
 """
 
 from .names import Spec

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import describe, sandbox
+from . import demo, describe, sandbox
 from .names import Spec
 from .node import CommandFailed, environment
 from .topology import Lab
@@ -16,6 +16,7 @@ examples:
   lab shell --queues 2                    a lab to play with; `exit` takes all of it away
   lab run -- client ping -c1 10.0.0.0     one command in a fresh lab
   lab run --one-arm -- ./my-experiment.sh
+  lab demo                                the guided tour
 
 In `shell` and `run` every machine is a command: `vm-001 ss -tn`, `lb xdplb show`, `client mconnect ...`;
 without arguments it is a shell on that machine. The project's programs are in the PATH.
@@ -72,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--mtu", type=int, default=1500)
         sub.add_argument("--vip", action="append", metavar="ADDR/LEN", help="instead of 10.0.0.0/32 and 1000::/128")
         sub.add_argument("--offload", action="append", default=[], metavar="NODE.DEV:FEATURE=on|off,...")
+    command("demo", lambda _options: demo.main(), "the guided tour: what the balancer does, in under a minute")
     bare = command("sandbox", None, "run a command in an empty sandbox (used by the tests)", argv=True)
     bare.add_argument("--exclusive", action="store_true", help="only one such sandbox on this machine at a time")
     return top
