@@ -7,10 +7,34 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 
 #include "user/base/unique_fd.h"
 
 namespace xdplb {
+namespace {
+
+std::string first_word(const std::filesystem::path& file) {
+  std::string word;
+  std::ifstream(file) >> word;
+  return word;
+}
+
+}  // namespace
+
+std::optional<uint32_t> sysfs_tx_queues(const LinkInfo& link, const std::string& root) {
+  const std::filesystem::path device = std::filesystem::path(root) / link.name;
+  if (first_word(device / "ifindex") != std::to_string(link.ifindex)) return std::nullopt;
+  if (first_word(device / "address") != to_string(link.mac)) return std::nullopt;
+  std::error_code unreadable;
+  uint32_t queues = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(device / "queues", unreadable)) {
+    if (entry.path().filename().string().starts_with("tx-")) ++queues;
+  }
+  if (queues == 0) return std::nullopt;
+  return queues;
+}
 
 Result<Channels> query_channels(const LinkInfo& link) {
   const UniqueFd socket_fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -24,8 +48,9 @@ Result<Channels> query_channels(const LinkInfo& link) {
     if (errno != EOPNOTSUPP) return fail_errno(errno, "Cannot ask for the channels of [{}]", link.name);
     return Channels{std::max(1u, link.rx_queues), std::max(1u, link.tx_queues)};
   }
-  const Channels used{channels.combined_count + channels.rx_count, channels.combined_count + channels.tx_count};
-  return Channels{std::max(1u, used.rx), std::max(1u, used.tx)};
+  const uint32_t rx = channels.combined_count + channels.rx_count;
+  const uint32_t tx = channels.combined_count + channels.tx_count;
+  return Channels{std::max(1u, rx), std::max(1u, std::min(tx, sysfs_tx_queues(link).value_or(tx)))};
 }
 
 }  // namespace xdplb
