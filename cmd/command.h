@@ -30,6 +30,7 @@ Action setup_deactivate(CLI::App& app);
 Action setup_show(CLI::App& app);
 Action setup_clean(CLI::App& app);
 Action setup_vip(CLI::App& app);
+Action setup_lb(CLI::App& app);
 Action setup_stats(CLI::App& app);
 Action setup_version(CLI::App& app);
 Action setup_completion(CLI::App& app);

@@ -23,6 +23,7 @@ constexpr Command kCommands[] = {
     {"show", "print the lookup table and the targets", setup_show},
     {"clean", "remove the shared memory", setup_clean},
     {"vip", "change and list the virtual addresses of the default service", setup_vip},
+    {"lb", "balance: forward what arrives for the VIPs, until SIGINT or SIGTERM", setup_lb},
     {"stats", "print the counters of the running daemon", setup_stats},
     {"version", "print the version", setup_version},
     {"completion", "print the completion script for bash", setup_completion},

@@ -5,13 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "umem/xsk_socket.h"
 #include "user/ctl/event_loop.h"
 #include "user/path/worker_thread.h"
 #include "user/path/xdp_attach.h"
 
 namespace xdplb {
 
-enum class ZeroCopyChoice : uint8_t { automatic, force, off };
 enum class ChecksumChoice : uint8_t { automatic, complete, none };
 
 struct LbOptions {
@@ -21,13 +21,13 @@ struct LbOptions {
   std::vector<uint32_t> queues;      // of each ingress device; empty: all
   std::vector<int> cpus;             // for the workers, in turn; empty: all that we may use
   XdpModeChoice mode = XdpModeChoice::automatic;
-  ZeroCopyChoice zerocopy = ZeroCopyChoice::automatic;
+  ZeroCopy zero_copy = ZeroCopy::automatic;
   WaitMode wait = WaitMode::poll;
   ChecksumChoice checksum = ChecksumChoice::automatic;
-  uint32_t rx_ring = 0;  // entries, also of the fill ring; 0: by the number of queues (umem/sizing.h)
-  uint32_t tx_ring = 0;  // entries, also of the completion ring
-  uint32_t batch = 64;   // packets
-  std::string pin_dir;   // empty: derived from shm
+  uint32_t rx_ring = 0;          // entries, also of the fill ring; 0: by the number of queues (umem/sizing.h)
+  uint32_t tx_ring = 0;          // entries, also of the completion ring
+  uint32_t batch = 64;           // packets
+  std::string pin_dir;           // empty: derived from shm
   uint32_t heartbeat_ms = 1000;  // age at which a worker counts as hung; 0: off
   LoopBackend event_loop = LoopBackend::automatic;
 };

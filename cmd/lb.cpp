@@ -1,0 +1,121 @@
+// xdplb lb: the balancer itself, in the foreground until SIGINT or SIGTERM.
+#include <CLI/CLI.hpp>
+#include <bit>
+
+#include "cmd/command.h"
+#include "user/path/daemon.h"
+
+namespace xdplb {
+namespace {
+
+struct Words {
+  LbOptions lb;
+  std::string mode = "auto";
+  std::string zero_copy = "auto";
+  std::string checksum = "auto";
+  std::string event_loop = "auto";
+  bool poll = false;
+  bool spin = false;
+};
+
+Result<ZeroCopy> parse_zero_copy(const std::string& text) {
+  if (text == "auto") return ZeroCopy::automatic;
+  if (text == "force") return ZeroCopy::force;
+  if (text == "off") return ZeroCopy::off;
+  return fail("Invalid --zerocopy [{}]: auto, force or off", text);
+}
+
+Result<ChecksumChoice> parse_checksum(const std::string& text) {
+  if (text == "auto") return ChecksumChoice::automatic;
+  if (text == "complete") return ChecksumChoice::complete;
+  if (text == "none") return ChecksumChoice::none;
+  return fail("Invalid --checksum [{}]: auto, complete or none", text);
+}
+
+Result<void> check_ring(const char* option, uint32_t entries) {
+  if (entries == 0 || (std::has_single_bit(entries) && entries >= 64 && entries <= 65536)) return {};
+  return fail("Invalid {} [{}]: a power of two from 64 to 65536", option, entries);
+}
+
+// What has a form beyond "a number" or "a word".
+Result<LbOptions> check(const Words& words) {
+  LbOptions lb = words.lb;
+  auto mode = parse_xdp_mode(words.mode);
+  if (!mode) return mode.error();
+  lb.mode = *mode;
+  auto zero_copy = parse_zero_copy(words.zero_copy);
+  if (!zero_copy) return zero_copy.error();
+  lb.zero_copy = *zero_copy;
+  auto checksum = parse_checksum(words.checksum);
+  if (!checksum) return checksum.error();
+  lb.checksum = *checksum;
+  auto event_loop = parse_loop_backend(words.event_loop);
+  if (!event_loop) return event_loop.error();
+  lb.event_loop = *event_loop;
+  lb.wait = words.spin ? WaitMode::spin : WaitMode::poll;
+  if (auto r = check_ring("--rx-ring", lb.rx_ring); !r) return r.error();
+  if (auto r = check_ring("--tx-ring", lb.tx_ring); !r) return r.error();
+  if (lb.batch < 1 || lb.batch > kMaxBatch) return fail("Invalid --batch [{}]: 1 to {}", lb.batch, kMaxBatch);
+  if (lb.heartbeat_ms != 0 && lb.heartbeat_ms < 200) {
+    return fail("Invalid --heartbeat-ms [{}]: 0 (off), or at least 200: a sleeping worker beats every 100 ms",
+                lb.heartbeat_ms);
+  }
+  if (lb.ingress.size() > kMaxDevices) return fail("Too many interfaces in --idev: at most {}", kMaxDevices);
+  for (size_t i = 0; i < lb.ingress.size(); ++i) {
+    for (size_t k = 0; k < i; ++k) {
+      if (lb.ingress[i] == lb.ingress[k]) return fail("Interface [{}] stands twice in --idev", lb.ingress[i]);
+    }
+    if (lb.ingress.size() > 1 && lb.ingress[i] == lb.egress) {
+      return fail("Interface [{}] is both ingress and egress: one-arm takes a single --idev", lb.egress);
+    }
+  }
+  return lb;
+}
+
+Result<int> run(const Words& words) {
+  auto options = check(words);
+  if (!options) {
+    fmt::print(stderr, "{}\n", options.error().message);
+    return kExitUsage;
+  }
+  auto daemon = Daemon::create(*options);
+  if (!daemon) return daemon.error();
+  for (const std::string& line : (*daemon)->start_report()) fmt::print("{}\n", line);
+  for (const std::string& line : (*daemon)->warnings()) fmt::print("warning: {}\n", line);
+  fmt::print("ready\n");
+  // Whoever waits for readiness reads a pipe.
+  std::fflush(stdout);
+  if (auto r = (*daemon)->run(); !r) return r.error();
+  return kExitDone;
+}
+
+}  // namespace
+
+Action setup_lb(CLI::App& app) {
+  auto words = std::make_shared<Words>();
+  LbOptions& lb = words->lb;
+  add_shm_option(app, lb.shm);
+  app.add_option("--idev", lb.ingress, "ingress interface; a list for the members of a bond")
+      ->required()
+      ->delimiter(',');
+  app.add_option("--edev", lb.egress, "egress interface; the same as --idev: one-arm")->required();
+  app.add_option("--queue", lb.queues, "receive queues to serve, one or a list (all)")->delimiter(',');
+  app.add_option("--cpus", lb.cpus, "cores for the workers, in turn (all that are allowed)")->delimiter(',');
+  app.add_option("--mode", words->mode, "XDP mode: auto, native, generic")->capture_default_str();
+  app.add_option("--zerocopy", words->zero_copy, "auto, force, off")->capture_default_str();
+  app.add_option("--checksum", words->checksum, "complete partial checksums: auto (veth, tap), complete, none")
+      ->capture_default_str();
+  auto* poll = app.add_flag("--poll", words->poll, "workers sleep in poll when idle (the default)");
+  app.add_flag("--spin", words->spin, "workers never sleep: a core each, and the shortest delay")->excludes(poll);
+  app.add_option("--batch", lb.batch, "packets a worker takes at once")->capture_default_str();
+  app.add_option("--rx-ring", lb.rx_ring, "entries of RX and fill rings (by the number of queues)");
+  app.add_option("--tx-ring", lb.tx_ring, "entries of TX and completion rings (by the number of queues)");
+  app.add_option("--pin-dir", lb.pin_dir, "where to pin program and maps (/sys/fs/bpf/lb, for other --shm lb-NAME)");
+  app.add_option("--heartbeat-ms", lb.heartbeat_ms, "age of a sign of life at which a worker counts as hung; 0: off")
+      ->capture_default_str();
+  app.add_option("--event-loop", words->event_loop, "of the control thread: auto, io_uring, epoll")
+      ->capture_default_str();
+  return [words] { return run(*words); };
+}
+
+}  // namespace xdplb

@@ -1,0 +1,293 @@
+#include "user/path/daemon.h"
+
+#include <unistd.h>
+#include <csignal>
+
+#include <ctime>
+
+#include "user/base/clock.h"
+#include "user/base/log.h"
+#include "user/path/vip_rules.h"
+
+namespace xdplb {
+namespace {
+
+uint64_t realtime_ns() {
+  timespec ts;
+  clock_gettime(CLOCK_REALTIME, &ts);
+  return static_cast<uint64_t>(ts.tv_sec) * kNsPerSec + static_cast<uint64_t>(ts.tv_nsec);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Daemon>> Daemon::create(const LbOptions& options) {
+  auto name = ShmName::parse(options.shm);
+  if (!name) return name.error();
+  auto store = ConfigStore::open(*name, ConfigStore::Access::write);
+  if (!store) return store.error();
+  auto lock = store->acquire_daemon_lock();
+  if (!lock) return lock.error();
+  std::unique_ptr<Daemon> daemon(new Daemon(options, std::move(*name), std::move(*store), std::move(*lock)));
+  if (auto r = daemon->start(); !r) return r.error();
+  return daemon;
+}
+
+Daemon::~Daemon() {
+  if (plane_ != nullptr && !plane_->stop()) {
+    log_warning("the kernel kept frames of ours back: packets sent last may still be queued on [{}]",
+                options_.egress);
+  }
+}
+
+Result<void> Daemon::start() {
+  started_realtime_ns_ = realtime_ns();
+  auto stored = store_.read();
+  if (!stored) return stored.error();
+  auto loop = EventLoop::create(options_.event_loop);
+  if (!loop) return loop.error();
+  loop_ = std::move(*loop);
+  // From here on a signal is an event: one that comes during set-up ends the daemon cleanly, after set-up.
+  if (auto r = watch(); !r) return r;
+  auto stats = StatsWriter::create(name_);
+  if (!stats) return stats.error();
+  stats_.emplace(std::move(*stats));
+  config_ = stored->config;
+  seen_generation_ = stored->generation;
+  snapshots_ = std::make_unique<SnapshotPublisher>(compile_snapshot(config_, stored->generation));
+  auto plane = DataPlane::build(options_, *snapshots_, slots_);
+  if (!plane) return plane.error();
+  plane_ = std::move(*plane);
+  if (auto r = plane_->program().maps().set_vips(vip_rules(config_)); !r) return r;
+  report_adoption();
+  write_stats();
+  return {};
+}
+
+Result<void> Daemon::watch() {
+  auto links = LinkWatcher::create();
+  if (!links) return links.error();
+  links_ = std::move(*links);
+  auto signals = loop_->on_signals({SIGINT, SIGTERM, SIGHUP}, [this](int signal) {
+    if (signal == SIGHUP) return;  // no file to read again
+    log_info("stopping on {}", signal == SIGINT ? "SIGINT" : "SIGTERM");
+    loop_->stop();
+  });
+  if (!signals) return signals.error();
+  if (auto r = loop_->watch_fd(links_->fd(), [this] { on_link_events(); }); !r) return r.error();
+  if (auto r = loop_->every(kFollowEveryNs, [this] { follow_config(); }); !r) return r.error();
+  if (auto r = loop_->every(kStatsEveryNs, [this] { write_stats(); }); !r) return r.error();
+  if (auto r = loop_->every(kInspectEveryNs, [this] { inspect(); }); !r) return r.error();
+  return {};
+}
+
+Result<void> Daemon::run() {
+  return loop_->run();
+}
+
+std::vector<std::string> Daemon::start_report() const {
+  std::vector<std::string> lines;
+  for (const auto& [what, how] : plane_->modes()) lines.push_back(what + ": " + how);
+  const std::string reason = loop_->fallback_reason().empty() ? "" : " (" + loop_->fallback_reason() + ")";
+  lines.push_back(fmt::format("control: {}{}", loop_->name(), reason));
+  lines.push_back(options_.heartbeat_ms == 0
+                      ? "heartbeat: off"
+                      : fmt::format("heartbeat: a queue whose worker hangs falls back after {} ms",
+                                    options_.heartbeat_ms + options_.heartbeat_ms / 4));
+  return lines;
+}
+
+// --- configuration ---
+
+void Daemon::follow_config() {
+  const auto generation = store_.generation();
+  if (!generation) {
+    if (seen_generation_ != 0) log_error("{}; the configuration in force stays", generation.error().message);
+    seen_generation_ = 0;  // said once
+    return;
+  }
+  if (*generation != seen_generation_) {
+    seen_generation_ = *generation;
+    if (auto stored = store_.read(); stored) {
+      adopt(*stored);
+    } else {
+      refuse(*generation, stored.error().message);
+    }
+  }
+  if (adoption_.adopted_generation != snapshots_->current().generation) report_adoption();
+}
+
+void Daemon::adopt(const StoredConfig& stored) {
+  if (stored.generation <= snapshots_->current().generation) return;
+  if (plane_ != nullptr) {
+    if (auto r = plane_->program().maps().set_vips(vip_rules(stored.config)); !r) {
+      refuse(stored.generation, r.error().message);
+      return;
+    }
+  }
+  config_ = stored.config;
+  snapshots_->publish(compile_snapshot(config_, stored.generation, &snapshots_->current()));
+}
+
+void Daemon::refuse(uint64_t generation, const std::string& why) {
+  log_error("configuration generation {} is not usable: {}; generation {} stays in force", generation, why,
+            snapshots_->current().generation);
+  adoption_.refused_generation = generation;
+  adoption_.refused_why = why;
+  if (auto r = stats_->write_adoption(adoption_); !r) log_warning("{}", r.error().message);
+}
+
+// Every worker has moved on: old snapshots are freed, and whoever waits for the change is told.
+void Daemon::report_adoption() {
+  const std::vector<WorkerEpoch*> workers = slots_.epoch_list();
+  if (!snapshots_->collect(workers)) return;
+  adoption_.adopted_generation = snapshots_->current().generation;
+  if (auto r = stats_->write_adoption(adoption_); !r) log_warning("{}", r.error().message);
+}
+
+// --- devices ---
+
+void Daemon::on_link_events() {
+  auto events = links_->read_events();
+  if (!events) {
+    log_warning("{}", events.error().message);
+    return;
+  }
+  bool look = false;
+  for (const LinkEvent& event : *events) {
+    look |= event.kind == LinkEvent::Kind::overrun || plane_ == nullptr || plane_->uses(event.link.ifindex);
+  }
+  if (look) inspect();
+}
+
+// Are the devices still what the plane was built for? Asked on every link event and twice a second, since some
+// changes (queues, a program attached through a bpf_link) raise no event.
+void Daemon::inspect() {
+  if (plane_ == nullptr) {
+    try_build_plane();
+    return;
+  }
+  for (const PlaneDevice& built : plane_->devices()) {
+    const auto link = query_link(built.link.name);
+    if (!link || link->ifindex != built.link.ifindex) {
+      lose_plane(fmt::format("[{}] is gone", built.link.name));
+      return;
+    }
+    if (!link->is_up()) {
+      lose_plane(fmt::format("[{}] is down", built.link.name));
+      return;
+    }
+    const auto channels = query_channels(*link);
+    if (channels && !(*channels == built.channels)) {
+      lose_plane(
+          fmt::format("[{}] has {} receive and {} transmit queues now", link->name, channels->rx, channels->tx));
+      return;
+    }
+    if (link->mtu != built.link.mtu || link->mac != built.link.mac) {
+      lose_plane(fmt::format("[{}] has MTU {} and MAC {} now", link->name, link->mtu, to_string(link->mac)));
+      return;
+    }
+    check_program(*link);
+  }
+  kernel_stats_.clear();
+  for (const auto& rig : plane_->rigs()) kernel_stats_.push_back(rig->kernel_statistics());
+}
+
+void Daemon::check_program(const LinkInfo& link) {
+  XdpProgram& program = plane_->program();
+  for (const Attachment& a : program.attachments()) {
+    if (a.ifindex != link.ifindex || link.xdp_prog_id() == program.prog_id()) continue;
+    if (link.xdp_prog_id() != 0) {
+      lose_plane(fmt::format("the program on [{}] was replaced by {} ({})", link.name, link.xdp_prog_id(),
+                             program_name(link.xdp_prog_id())));
+    } else {
+      lose_plane(fmt::format("the program on [{}] was detached", link.name));
+    }
+    return;
+  }
+}
+
+void Daemon::lose_plane(const std::string& why) {
+  log_warning("{}: taking the data plane down, VIPs fall back; it comes back by itself", why);
+  plane_.reset();
+  kernel_stats_.clear();
+  plane_error_.clear();
+  try_build_plane();
+}
+
+void Daemon::try_build_plane() {
+  auto plane = DataPlane::build(options_, *snapshots_, slots_);
+  if (plane) {
+    if (auto r = (*plane)->program().maps().set_vips(vip_rules(config_)); !r) {
+      log_error("{}", r.error().message);
+    }
+    plane_ = std::move(*plane);
+    log_info("the data plane is up again");
+    for (const std::string& line : start_report()) log_info("{}", line);
+    return;
+  }
+  if (plane.error().message != plane_error_) {
+    plane_error_ = plane.error().message;
+    log_warning("waiting: {}", plane_error_);
+  }
+}
+
+// --- statistics ---
+
+void Daemon::write_stats() {
+  if (auto r = stats_->write(gather_stats()); !r) log_warning("{}", r.error().message);
+}
+
+DaemonStats Daemon::gather_stats() {
+  DaemonStats stats;
+  stats.pid = static_cast<uint32_t>(getpid());
+  stats.started_realtime_ns = started_realtime_ns_;
+  stats.written_monotonic_ns = monotonic_ns();
+  stats.generation = adoption_.adopted_generation;
+  stats.reasons = reason_names();
+  if (plane_ != nullptr) stats.modes = plane_->modes();
+  for (const Target& t : config_.targets) {
+    if (!t.has_mac()) continue;
+    TargetStats of{t.name, t.id, 0, 0, 0};
+    for (const auto& c : slots_.counters) {
+      of.packets += c->targets[t.id].packets.get();
+      of.bytes += c->targets[t.id].bytes.get();
+    }
+    stats.targets.push_back(std::move(of));
+  }
+  for (const Service& s : config_.services) {
+    ServiceStats of{s.name, 0, 0, 0, 0};
+    for (const auto& c : slots_.counters) {
+      of.packets += c->services[s.id].packets.get();
+      of.bytes += c->services[s.id].bytes.get();
+    }
+    stats.services.push_back(std::move(of));
+  }
+  for (size_t w = 0; w < slots_.counters.size(); ++w) {
+    const WorkerCounters& c = *slots_.counters[w];
+    WorkerStats of;
+    if (plane_ != nullptr && w < plane_->rigs().size()) {
+      of.name = plane_->rigs()[w]->name();
+      of.cpu = static_cast<uint32_t>(plane_->rigs()[w]->plan().cpu);
+    }
+    of.rx = c.rx.get();
+    of.tx = c.tx.get();
+    of.held = c.held.get();
+    for (const Counter& drop : c.drops) of.drops.push_back(drop.get());
+    of.batches = c.batches.get();
+    of.wakeups = c.wakeups.get();
+    of.busy_ns = c.busy_ns.get();
+    of.frames_total = c.frames_total.get();
+    of.frames_free = c.frames_free.get();
+    if (w < kernel_stats_.size()) {
+      of.kernel_rx_dropped = kernel_stats_[w].rx_dropped;
+      of.kernel_rx_ring_full = kernel_stats_[w].rx_ring_full;
+      of.kernel_rx_invalid = kernel_stats_[w].rx_invalid_descs;
+      of.kernel_fill_empty = kernel_stats_[w].rx_fill_ring_empty;
+      of.kernel_tx_invalid = kernel_stats_[w].tx_invalid_descs;
+    }
+    stats.workers.push_back(std::move(of));
+  }
+  return stats;
+}
+
+}  // namespace xdplb

@@ -1,0 +1,83 @@
+// Daemon: `xdplb lb` from start to stop. The one place that constructs things and holds the threads together.
+//
+// The control thread runs an event loop: it follows the configuration in shared memory, publishes snapshots to the
+// workers, watches the devices, gathers statistics, and rebuilds the data plane when a device came back or changed.
+// Packets never wait for it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "user/ctl/event_loop.h"
+#include "user/ctl/netlink.h"
+#include "user/ctl/shared_memory.h"
+#include "user/ctl/stats_segment.h"
+#include "user/path/data_plane.h"
+#include "user/path/options.h"
+#include "user/path/quiescence.h"
+
+namespace xdplb {
+
+class Daemon {
+ public:
+  // Everything that can fail before traffic flows.
+  static Result<std::unique_ptr<Daemon>> create(const LbOptions& options);
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  // What was chosen and why, one item a line.
+  [[nodiscard]] std::vector<std::string> start_report() const;
+
+  [[nodiscard]] const std::vector<std::string>& warnings() const { return plane_->warnings(); }
+
+  // Serves until SIGINT or SIGTERM. Error where the event loop broke.
+  Result<void> run();
+
+  static constexpr uint64_t kFollowEveryNs = 2'000'000;  // how soon a change of the configuration is seen
+  static constexpr uint64_t kStatsEveryNs = 50'000'000;
+  static constexpr uint64_t kInspectEveryNs =
+      500'000'000;  // kernel counters, program still there, retry of a lost plane
+
+ private:
+  Daemon(LbOptions options, ShmName name, ConfigStore store, UniqueFd lock)
+      : options_(std::move(options)), name_(std::move(name)), store_(std::move(store)), lock_(std::move(lock)) {}
+
+  Result<void> start();
+  Result<void> watch();
+
+  // The configuration.
+  void follow_config();
+  void adopt(const StoredConfig& stored);
+  void refuse(uint64_t generation, const std::string& why);
+  void report_adoption();
+
+  // The devices.
+  void on_link_events();
+  void inspect();
+  void check_program(const LinkInfo& link);
+  void lose_plane(const std::string& why);
+  void try_build_plane();
+
+  void write_stats();
+  [[nodiscard]] DaemonStats gather_stats();
+
+  LbOptions options_;
+  ShmName name_;
+  ConfigStore store_;
+  UniqueFd lock_;
+  std::unique_ptr<EventLoop> loop_;
+  std::unique_ptr<LinkWatcher> links_;
+  std::optional<StatsWriter> stats_;
+  Config config_;
+  Adoption adoption_;
+  uint64_t seen_generation_ = 0;  // read, adopted or refused
+  std::unique_ptr<SnapshotPublisher> snapshots_;
+  WorkerSlots slots_;
+  std::unique_ptr<DataPlane> plane_;  // null while a device is away
+  std::string plane_error_;           // said once, not on every retry
+  uint64_t started_realtime_ns_ = 0;
+  std::vector<XskStatistics> kernel_stats_;  // by worker, as of the last inspection
+};
+
+}  // namespace xdplb

@@ -1,0 +1,238 @@
+#include "user/path/data_plane.h"
+
+#include <sched.h>
+
+#include <algorithm>
+
+#include "user/base/clock.h"
+
+namespace xdplb {
+namespace {
+
+// The cores that this process may use, or those of --cpus that it may.
+Result<std::vector<int>> worker_cpus(const std::vector<int>& wanted) {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+    return fail_errno(errno, "Cannot ask which CPUs we may use");
+  std::vector<int> cpus;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(static_cast<size_t>(cpu), &allowed)) cpus.push_back(cpu);
+  }
+  for (const int cpu : wanted) {
+    if (std::find(cpus.begin(), cpus.end(), cpu) == cpus.end()) {
+      return fail("Invalid --cpus [{}]: this process may use {}", cpu, fmt::join(cpus, ","));
+    }
+  }
+  return wanted.empty() ? cpus : wanted;
+}
+
+// Peers of these kinds hand over packets whose checksum the "hardware" was to complete.
+bool leaves_checksums_partial(const LinkInfo& link) {
+  return link.kind == "veth" || link.kind == "tun";
+}
+
+}  // namespace
+
+void WorkerSlots::grow_to(size_t workers) {
+  while (counters.size() < workers) {
+    counters.push_back(std::make_unique<WorkerCounters>());
+    epochs.push_back(std::make_unique<WorkerEpoch>());
+  }
+}
+
+std::vector<WorkerEpoch*> WorkerSlots::epoch_list() const {
+  std::vector<WorkerEpoch*> list;
+  for (const auto& epoch : epochs) list.push_back(epoch.get());
+  return list;
+}
+
+Result<std::unique_ptr<DataPlane>> DataPlane::build(const LbOptions& options, const SnapshotPublisher& snapshots,
+                                                    WorkerSlots& slots) {
+  std::unique_ptr<DataPlane> plane(new DataPlane(options));
+  if (auto r = plane->look_at_devices(); !r) return r.error();
+  if (auto r = plane->set_up_program(); !r) return r.error();
+  auto plans = plane->plan_workers();
+  if (!plans) return plans.error();
+  for (const WorkerRigPlan& plan : *plans) {
+    auto rig = WorkerRig::build(plan);
+    if (!rig) return rig.error();
+    plane->rigs_.push_back(std::move(*rig));
+  }
+  if (auto r = plane->start_workers(snapshots, slots); !r) return r.error();
+  return plane;
+}
+
+Result<void> DataPlane::look_at_devices() {
+  std::vector<std::string> names = options_.ingress;
+  if (!one_arm()) names.push_back(options_.egress);
+  for (const std::string& name : names) {
+    auto link = query_link(name);
+    if (!link) return link.error();
+    if (!link->is_up()) {
+      return fail_errno(ENETDOWN, "Interface [{}] is down; set it up with `ip link set dev {} up`", name, name);
+    }
+    for (const char* kind : {"bond", "bridge", "vlan", "team"}) {
+      if (link->kind != kind) continue;
+      return fail("Interface [{}] is a {}: AF_XDP works on the devices below it; give them as a list, --idev=DEV,DEV",
+                  name, kind);
+    }
+    auto channels = query_channels(*link);
+    if (!channels) return channels.error();
+    devices_.push_back({*link, *channels});
+  }
+  return {};
+}
+
+Result<void> DataPlane::set_up_program() {
+  XdpProgramOptions program;
+  const bool standard = options_.shm == "xdplb";
+  program.mode = options_.mode;
+  program.pin_dir = !options_.pin_dir.empty() ? options_.pin_dir
+                    : standard                ? "/sys/fs/bpf/lb"
+                                              : "/sys/fs/bpf/lb-" + options_.shm;
+  program.record_path = "/run/xdplb/" + options_.shm + ".attached";
+  program.map_prefix = standard ? "" : options_.shm.substr(0, 6);
+  std::vector<LinkInfo> ingress;
+  for (size_t i = 0; i < options_.ingress.size(); ++i) ingress.push_back(devices_[i].link);
+  auto attached = XdpProgram::set_up(ingress, program);
+  if (!attached) return attached.error();
+  program_ = std::move(*attached);
+  for (const Attachment& a : program_->attachments()) {
+    if (a.mode != XdpMode::generic) continue;
+    warnings_.push_back(fmt::format(
+        "XDP on [{}] is generic: packets that the sender's TSO or our GRO joined are longer than a frame and "
+        "are lost; `ethtool -K {} gro off lro off`, and tso and gso off on a virtual sender",
+        a.device, a.device));
+  }
+  if (!one_arm()) egress_program_.emplace(egress().link);
+  return {};
+}
+
+Result<std::vector<IngressQueue>> DataPlane::ingress_queues() {
+  std::vector<IngressQueue> queues;
+  for (size_t d = 0; d < options_.ingress.size(); ++d) {
+    const PlaneDevice& device = devices_[d];
+    auto first_slot = program_->maps().slots_of_device(device.link.ifindex);
+    if (!first_slot) return first_slot.error();
+    for (const uint32_t queue : options_.queues) {
+      if (queue < device.channels.rx) continue;
+      return fail("Invalid --queue [{}]: [{}] has {} receive queue{}, numbered from 0", queue, device.link.name,
+                  device.channels.rx, device.channels.rx == 1 ? "" : "s");
+    }
+    for (uint32_t queue = 0; queue < device.channels.rx; ++queue) {
+      if (!options_.queues.empty() &&
+          std::find(options_.queues.begin(), options_.queues.end(), queue) == options_.queues.end()) {
+        continue;
+      }
+      if (queue >= kMaxQueues) {
+        return fail("[{}] has {} receive queues; xdplb serves at most {}: `ethtool -L {} combined {}`",
+                    device.link.name, device.channels.rx, kMaxQueues, device.link.name, kMaxQueues);
+      }
+      queues.push_back({device.link.name, device.link.ifindex, queue, *first_slot + queue});
+    }
+  }
+  return queues;
+}
+
+bool DataPlane::completes_checksums() const {
+  if (options_.checksum != ChecksumChoice::automatic) return options_.checksum == ChecksumChoice::complete;
+  return std::any_of(devices_.begin(), devices_.begin() + static_cast<ptrdiff_t>(options_.ingress.size()),
+                     [](const PlaneDevice& d) { return leaves_checksums_partial(d.link); });
+}
+
+// As many workers as there are queues on the narrower side; a worker may serve several ingress queues.
+Result<std::vector<WorkerRigPlan>> DataPlane::plan_workers() {
+  auto queues = ingress_queues();
+  if (!queues) return queues.error();
+  auto cpus = worker_cpus(options_.cpus);
+  if (!cpus) return cpus.error();
+  const uint32_t workers = one_arm() ? static_cast<uint32_t>(queues->size())
+                                     : std::min(static_cast<uint32_t>(queues->size()), egress().channels.tx);
+  RingSizes rings = default_ring_sizes(static_cast<uint32_t>(queues->size()));
+  if (options_.rx_ring != 0) rings.rx = rings.fill = options_.rx_ring;
+  if (options_.tx_ring != 0) rings.tx = rings.completion = options_.tx_ring;
+  std::vector<WorkerRigPlan> plans(workers);
+  for (uint32_t w = 0; w < workers; ++w) {
+    WorkerRigPlan& plan = plans[w];
+    plan.egress_device = egress().link.name;
+    plan.egress_ifindex = egress().link.ifindex;
+    plan.egress_queue = w;
+    plan.one_arm = one_arm();
+    plan.rings = rings;
+    plan.zero_copy = options_.zero_copy;
+    plan.batch = options_.batch;
+    plan.cpu = (*cpus)[w % cpus->size()];
+    plan.wait = options_.wait;
+    plan.rules = {egress().link.mac, egress().link.mtu, completes_checksums()};
+  }
+  for (size_t i = 0; i < queues->size(); ++i) plans[i % workers].ingress.push_back((*queues)[i]);
+  return plans;
+}
+
+Result<void> DataPlane::start_workers(const SnapshotPublisher& snapshots, WorkerSlots& slots) {
+  slots.grow_to(rigs_.size());
+  for (size_t w = 0; w < rigs_.size(); ++w) {
+    WorkerRig& rig = *rigs_[w];
+    if (auto r = rig.start(program_->maps(), snapshots, *slots.counters[w], *slots.epochs[w]); !r) return r;
+    const uint64_t stale_after_ns = options_.heartbeat_ms * kNsPerMs;
+    for (size_t i = 0; i < rig.plan().ingress.size(); ++i) {
+      const IngressQueue& in = rig.plan().ingress[i];
+      auto armed = program_->maps().arm(in.slot, rig.ingress_socket(i).fd(), in.ifindex, in.queue, stale_after_ns,
+                                        stale_after_ns / 4, monotonic_ns());
+      if (!armed) return armed;
+    }
+  }
+  return {};
+}
+
+bool DataPlane::uses(uint32_t ifindex) const {
+  return std::any_of(devices_.begin(), devices_.end(),
+                     [ifindex](const PlaneDevice& d) { return d.link.ifindex == ifindex; });
+}
+
+bool DataPlane::stop() {
+  for (const auto& rig : rigs_) {
+    for (const IngressQueue& in : rig->plan().ingress) program_->maps().disarm(in.slot);
+  }
+  for (const auto& rig : rigs_) rig->request_stop();
+  bool clean = true;
+  for (const auto& rig : rigs_) clean &= rig->join();
+  return clean;
+}
+
+DataPlane::~DataPlane() {
+  stop();
+}
+
+std::vector<std::pair<std::string, std::string>> DataPlane::modes() const {
+  std::vector<std::pair<std::string, std::string>> modes;
+  modes.emplace_back("arms", one_arm() ? fmt::format("one: in and out through [{}]", options_.egress)
+                                       : fmt::format("two: in through [{}], out through [{}]",
+                                                     fmt::join(options_.ingress, ","), options_.egress));
+  modes.emplace_back("program", program_->origin());
+  for (const Attachment& a : program_->attachments()) {
+    const std::string why = a.why_generic.empty() ? "" : fmt::format(" (native: {})", a.why_generic);
+    modes.emplace_back(fmt::format("XDP on [{}]", a.device), std::string(to_string(a.mode)) + why);
+  }
+  if (egress_program_) modes.emplace_back("egress", egress_program_->note());
+  uint64_t memory = 0;
+  for (const auto& rig : rigs_) {
+    memory += rig->frames().len_bytes();
+    const auto mode = [](const XskSocket& s) { return s.zero_copy() ? "zero-copy" : "copy"; };
+    modes.emplace_back(
+        "worker " + rig->name(),
+        fmt::format("CPU {}, in: {}, out: [{}] queue {}: {}, {}", rig->plan().cpu, mode(rig->ingress_socket(0)),
+                    rig->plan().egress_device, rig->plan().egress_queue, mode(rig->egress_socket()),
+                    rig->plan().wait == WaitMode::poll ? "sleeps in poll" : "spins"));
+  }
+  modes.emplace_back("checksums", completes_checksums() ? "completed in software where a peer left them partial"
+                                                        : "left as they come");
+  modes.emplace_back("memory",
+                     fmt::format("{} worker{} x {}: {:.1f} MiB, {}", rigs_.size(), rigs_.size() == 1 ? "" : "s",
+                                 frame_sum_text(rigs_[0]->frames()), static_cast<double>(memory) / (1 << 20),
+                                 page_kind_text(rigs_[0]->page_kind())));
+  return modes;
+}
+
+}  // namespace xdplb

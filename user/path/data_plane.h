@@ -1,0 +1,79 @@
+// DataPlane: the devices, the program, the sockets and the workers of one daemon, set up together and torn down
+// together. When a device goes or changes its queues, the daemon drops the whole plane and builds another: the VIPs'
+// fallback action covers the moment between, and there is one way of setting up instead of two.
+//
+// Control thread only. Order of set-up: program, memory and sockets, arm, threads. The destructor is the reverse:
+// disarm, let the workers drain, close, detach what we attached.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "user/ctl/netlink.h"
+#include "user/path/channels.h"
+#include "user/path/egress_program.h"
+#include "user/path/options.h"
+#include "user/path/worker_rig.h"
+#include "user/path/xdp_program.h"
+
+namespace xdplb {
+
+// The counters and epochs of the workers, by their number. Belongs to the daemon: they outlive a plane.
+struct WorkerSlots {
+  std::vector<std::unique_ptr<WorkerCounters>> counters;
+  std::vector<std::unique_ptr<WorkerEpoch>> epochs;
+  void grow_to(size_t workers);
+  [[nodiscard]] std::vector<WorkerEpoch*> epoch_list() const;
+};
+
+// A device as it was when the plane was built; a difference is a reason to build again.
+struct PlaneDevice {
+  LinkInfo link;
+  Channels channels;
+};
+
+class DataPlane {
+ public:
+  static Result<std::unique_ptr<DataPlane>> build(const LbOptions& options, const SnapshotPublisher& snapshots,
+                                                  WorkerSlots& slots);
+  ~DataPlane();
+  DataPlane(const DataPlane&) = delete;
+  DataPlane& operator=(const DataPlane&) = delete;
+
+  // How it runs, in words: {"mode", "native"}, ... What was chosen, and why where it is not what one would hope for.
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> modes() const;
+  // What an operator should know before trusting it with traffic.
+  [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
+
+  [[nodiscard]] XdpProgram& program() { return *program_; }
+  [[nodiscard]] const std::vector<PlaneDevice>& devices() const { return devices_; }
+  [[nodiscard]] const std::vector<std::unique_ptr<WorkerRig>>& rigs() const { return rigs_; }
+  [[nodiscard]] bool uses(uint32_t ifindex) const;
+
+  // Disarms, lets the workers drain and joins them. False where the kernel kept frames back.
+  bool stop();
+
+ private:
+  explicit DataPlane(const LbOptions& options) : options_(options) {}
+  Result<void> look_at_devices();
+  Result<void> set_up_program();
+  [[nodiscard]] Result<std::vector<IngressQueue>> ingress_queues();
+  [[nodiscard]] Result<std::vector<WorkerRigPlan>> plan_workers();
+  Result<void> start_workers(const SnapshotPublisher& snapshots, WorkerSlots& slots);
+  [[nodiscard]] bool one_arm() const {
+    return options_.ingress.size() == 1 && options_.ingress[0] == options_.egress;
+  }
+  [[nodiscard]] const PlaneDevice& egress() const { return devices_.back(); }
+  [[nodiscard]] bool completes_checksums() const;
+
+  LbOptions options_;
+  std::vector<PlaneDevice> devices_;  // ingress in the order of the options, then egress
+  std::unique_ptr<XdpProgram> program_;
+  std::optional<EgressProgram> egress_program_;  // two-arm only
+  std::vector<std::unique_ptr<WorkerRig>> rigs_;
+  std::vector<std::string> warnings_;
+  bool stopped_ = false;
+};
+
+}  // namespace xdplb

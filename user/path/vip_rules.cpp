@@ -1,0 +1,18 @@
+#include "user/path/vip_rules.h"
+
+namespace xdplb {
+
+VipRules vip_rules(const Config& config) {
+  VipRules rules;
+  for (const Service& service : config.services) {
+    for (const IpPrefix& vip : service.vips) {
+      VipRule rule;
+      rule.fallback = service.fallback_pass ? XDPLB_FALLBACK_PASS : XDPLB_FALLBACK_DROP;
+      const auto [it, added] = rules.try_emplace(vip, rule);
+      if (!added && !service.fallback_pass) it->second.fallback = XDPLB_FALLBACK_DROP;
+    }
+  }
+  return rules;
+}
+
+}  // namespace xdplb

@@ -1,0 +1,122 @@
+#include "user/path/worker_rig.h"
+
+namespace xdplb {
+namespace {
+
+WorkerShape shape_of(const WorkerRigPlan& plan) {
+  WorkerShape shape;
+  shape.rx_ports = static_cast<uint32_t>(plan.ingress.size());
+  shape.tx_ports = 1;
+  shape.tx_only_ports = plan.one_arm ? 0 : 1;
+  shape.zero_copy = plan.zero_copy != ZeroCopy::off;
+  shape.rings = plan.rings;
+  shape.batch_max = plan.batch;
+  return shape;
+}
+
+}  // namespace
+
+WorkerRig::WorkerRig(WorkerRigPlan plan, const FrameSum& frames, MappedRegion region)
+    : plan_(std::move(plan)),
+      frames_(frames),
+      region_(std::move(region)),
+      area_(region_.bytes().first(frames.len_bytes())),
+      pool_(frames.total()) {}
+
+WorkerRig::~WorkerRig() {
+  join();
+}
+
+Result<std::unique_ptr<WorkerRig>> WorkerRig::build(const WorkerRigPlan& plan) {
+  const FrameSum frames = worker_frames(shape_of(plan));
+  auto region = MappedRegion::create(frames.len_bytes());
+  if (!region) return region.error();
+  std::unique_ptr<WorkerRig> rig(new WorkerRig(plan, frames, std::move(*region)));
+  for (const IngressQueue& in : plan.ingress) {
+    if (auto r = rig->open_port(in.device, in.ifindex, in.queue, true, plan.one_arm); !r) return r.error();
+  }
+  if (!plan.one_arm) {
+    auto r = rig->open_port(plan.egress_device, plan.egress_ifindex, plan.egress_queue, false, true);
+    if (!r) return r.error();
+  }
+  return rig;
+}
+
+Result<void> WorkerRig::open_port(const std::string& device, uint32_t ifindex, uint32_t queue, bool receives,
+                                  bool transmits) {
+  const PortId id{static_cast<uint8_t>(ports_.size())};
+  XskOptions options;
+  options.ifname = device;
+  options.ifindex = ifindex;
+  options.queue = queue;
+  options.rings = plan_.rings;
+  if (!receives) options.rings.rx = 0;
+  if (!receives) options.rings.fill = kTxOnlyFill;
+  if (!transmits) options.rings.tx = 0;
+  options.zero_copy = plan_.zero_copy;
+  const std::vector<FrameAddr> prefill = pool_.take_for_fill(id, options.rings.fill);
+  auto socket = XskSocket::open(area_, options, prefill);
+  if (!socket) return socket.error();
+  sockets_.push_back(std::move(*socket));
+  ports_.push_back(std::make_unique<Port>(id, area_, sockets_.back()->port_rings(), *sockets_.back(), pool_));
+  return {};
+}
+
+Result<void> WorkerRig::start(BpfMaps& maps, const SnapshotPublisher& snapshots, WorkerCounters& counters,
+                              WorkerEpoch& epoch) {
+  WorkerParts parts;
+  for (size_t i = 0; i < plan_.ingress.size(); ++i) {
+    parts.ingress.push_back({ports_[i].get(), maps.heartbeat(plan_.ingress[i].slot)});
+  }
+  parts.egress = ports_.back().get();
+  parts.pool = &pool_;
+  parts.area = area_;
+  parts.rules = plan_.rules;
+  parts.batch_max = plan_.batch;
+  parts.snapshots = &snapshots;
+  parts.counters = &counters;
+  parts.epoch = &epoch;
+  auto thread =
+      WorkerThread::start(std::make_unique<Worker>(std::move(parts)), "xdplb-" + name(), plan_.cpu, plan_.wait);
+  if (!thread) return thread.error();
+  thread_ = std::move(*thread);
+  return {};
+}
+
+void WorkerRig::request_stop() {
+  if (thread_ != nullptr) thread_->request_stop();
+}
+
+bool WorkerRig::join() {
+  return thread_ == nullptr || thread_->join();
+}
+
+std::string WorkerRig::name() const {
+  std::string name;
+  std::string device;
+  for (const IngressQueue& in : plan_.ingress) {
+    if (in.device != device) {
+      name += (name.empty() ? "" : "+") + in.device + "/" + std::to_string(in.queue);
+      device = in.device;
+    } else {
+      name += "," + std::to_string(in.queue);
+    }
+  }
+  return name;
+}
+
+XskStatistics WorkerRig::kernel_statistics() const {
+  XskStatistics sum;
+  for (const auto& socket : sockets_) {
+    auto s = socket->statistics();
+    if (!s) continue;
+    sum.rx_dropped += s->rx_dropped;
+    sum.rx_ring_full += s->rx_ring_full;
+    sum.rx_fill_ring_empty += s->rx_fill_ring_empty;
+    sum.rx_invalid_descs += s->rx_invalid_descs;
+    sum.tx_invalid_descs += s->tx_invalid_descs;
+  }
+  return sum;
+}
+
+}  // namespace xdplb
