@@ -93,6 +93,14 @@ bool Port::kick_once(uint64_t now_ns) {
   return false;
 }
 
+uint32_t Port::give_up_queued() {
+  if (!tx_) return 0;
+  const uint32_t queued = tx_->queued();
+  counters_.tx_packets -= queued;
+  tx_.reset();  // so that it cannot be kicked after all, and counted twice
+  return queued;
+}
+
 bool Port::conserved() const {
   const FrameLedger& ledger = pool_.ledger();
   return ledger.count(FrameOwner::rx(id_)) == rx_outstanding_ && ledger.count(FrameOwner::tx(id_)) == tx_outstanding_;

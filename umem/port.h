@@ -85,6 +85,10 @@ class Port {
   // a little before the next (retry_at_ns()), so that a stalled peer does not cost a system call per turn.
   void kick(uint64_t now_ns);
 
+  // Before the socket is closed: what is queued will not be sent. Takes it out of tx_packets and returns how many,
+  // for the worker to count as dropped; the frames come back with FramePool::reclaim().
+  uint32_t give_up_queued();
+
   [[nodiscard]] uint32_t tx_queued() { return tx_ ? tx_->queued() : 0; }     // not yet taken by the kernel
   [[nodiscard]] uint32_t tx_outstanding() const { return tx_outstanding_; }  // not yet completed
   [[nodiscard]] uint32_t rx_outstanding() const { return rx_outstanding_; }  // empty or not yet received
