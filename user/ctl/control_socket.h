@@ -47,8 +47,11 @@ class ControlServer {
 
   ControlServer(EventLoop& loop, std::string path, UniqueFd listener);
   void accept_clients();
-  void serve(uint64_t id);
-  void flush(uint64_t id);
+  // A client is either asking or being answered; each changes into the other.
+  void start_reading(Client& client);
+  void start_writing(Client& client);
+  void read_request(uint64_t id);
+  void write_reply(uint64_t id);
   void drop(uint64_t id);
   void drop_slow_clients();
   [[nodiscard]] std::string answer(std::string_view request) const;

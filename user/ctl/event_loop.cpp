@@ -40,15 +40,19 @@ EventLoop::~EventLoop() {
   while (!watches_.empty()) remove(watches_.begin()->first);
 }
 
-Result<WatchId> EventLoop::add(int fd, UniqueFd owned, std::function<void()> ready) {
+Result<WatchId> EventLoop::add(int fd, Interest interest, UniqueFd owned, std::function<void()> ready) {
   const WatchId id = next_id_++;
-  if (auto ok = poller_->add(fd, id); !ok) return ok.error();
-  watches_.emplace(id, std::make_shared<Watch>(Watch{fd, std::move(owned), std::move(ready)}));
+  if (auto ok = poller_->add(fd, id, interest); !ok) return ok.error();
+  watches_.emplace(id, std::make_shared<Watch>(Watch{fd, interest, std::move(owned), std::move(ready)}));
   return id;
 }
 
 Result<WatchId> EventLoop::watch_fd(int fd, std::function<void()> readable) {
-  return add(fd, UniqueFd{}, std::move(readable));
+  return add(fd, Interest::readable, UniqueFd{}, std::move(readable));
+}
+
+Result<WatchId> EventLoop::watch_writable(int fd, std::function<void()> writable) {
+  return add(fd, Interest::writable, UniqueFd{}, std::move(writable));
 }
 
 Result<WatchId> EventLoop::every(uint64_t period_ns, std::function<void()> tick) {
@@ -59,7 +63,7 @@ Result<WatchId> EventLoop::every(uint64_t period_ns, std::function<void()> tick)
   const itimerspec setting{period, period};
   if (::timerfd_settime(timer.get(), 0, &setting, nullptr) != 0) return fail_errno(errno, "Cannot set a timer");
   const int fd = timer.get();
-  return add(fd, std::move(timer), [fd, tick = std::move(tick)] {
+  return add(fd, Interest::readable, std::move(timer), [fd, tick = std::move(tick)] {
     uint64_t expirations = 0;
     if (::read(fd, &expirations, sizeof expirations) == sizeof expirations) tick();
   });
@@ -73,7 +77,7 @@ Result<WatchId> EventLoop::on_signals(std::initializer_list<int> signals, std::f
   UniqueFd source(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
   if (!source.is_open()) return fail_errno(errno, "Cannot create a signalfd");
   const int fd = source.get();
-  return add(fd, std::move(source), [fd, handler = std::move(handler)] {
+  return add(fd, Interest::readable, std::move(source), [fd, handler = std::move(handler)] {
     signalfd_siginfo info;
     if (::read(fd, &info, sizeof info) == sizeof info) handler(static_cast<int>(info.ssi_signo));
   });
@@ -97,7 +101,7 @@ Result<uint32_t> EventLoop::run_once(int timeout_ms) {
     const std::shared_ptr<Watch> watch = found->second;
     watch->ready();
     ++called;
-    if (watches_.contains(id)) poller_->rearm(watch->fd, id);
+    if (watches_.contains(id)) poller_->rearm(watch->fd, id, watch->interest);
   }
   return called;
 }

@@ -1,5 +1,5 @@
-// EventLoop: what the control thread sleeps in. File descriptors that become readable, periodic timers (timerfd) and
-// signals (signalfd), each with a callback.
+// EventLoop: what the control thread sleeps in. File descriptors that become readable or writable, periodic timers
+// (timerfd) and signals (signalfd), each with a callback.
 //
 // Two back ends that behave alike: io_uring, and epoll where io_uring is forbidden (seccomp, sysctl
 // kernel.io_uring_disabled, too little locked memory). Both are level-triggered: a callback that leaves data behind
@@ -28,16 +28,18 @@ enum class LoopBackend : uint8_t { automatic, io_uring, epoll };
 // "auto", "io_uring", "epoll"
 Result<LoopBackend> parse_loop_backend(std::string_view text);
 
-// Waits for descriptors to become readable: the part that differs between back ends.
+enum class Interest : uint8_t { readable, writable };
+
+// Waits for descriptors to become ready: the part that differs between back ends.
 class Poller {
  public:
   virtual ~Poller() = default;
   [[nodiscard]] virtual std::string_view name() const = 0;
   // `token` is never used twice.
-  virtual Result<void> add(int fd, uint64_t token) = 0;
+  virtual Result<void> add(int fd, uint64_t token, Interest interest) = 0;
   virtual void remove(int fd, uint64_t token) = 0;
   // The token of a watch that fired is armed again by this.
-  virtual void rearm(int fd, uint64_t token) = 0;
+  virtual void rearm(int fd, uint64_t token, Interest interest) = 0;
   // Appends the tokens that are ready. Returns at once where some are, else after timeout_ms (-1: never).
   virtual Result<void> wait(int timeout_ms, std::vector<uint64_t>& ready) = 0;
 };
@@ -55,8 +57,9 @@ class EventLoop {
   [[nodiscard]] std::string_view name() const { return poller_->name(); }  // "io_uring" or "epoll"
   [[nodiscard]] const std::string& fallback_reason() const { return fallback_reason_; }
 
-  // The descriptor stays the caller's.
+  // The descriptor stays the caller's. One watch at a time for each.
   Result<WatchId> watch_fd(int fd, std::function<void()> readable);
+  Result<WatchId> watch_writable(int fd, std::function<void()> writable);
   // Expirations that were missed count as one.
   Result<WatchId> every(uint64_t period_ns, std::function<void()> tick);
   // Blocks the signals in the calling thread (threads started later inherit that).
@@ -72,12 +75,13 @@ class EventLoop {
  private:
   struct Watch {
     int fd = -1;
+    Interest interest = Interest::readable;
     UniqueFd owned;  // timerfd or signalfd
     std::function<void()> ready;
   };
 
   EventLoop(std::unique_ptr<Poller> poller, std::string fallback_reason);
-  Result<WatchId> add(int fd, UniqueFd owned, std::function<void()> ready);
+  Result<WatchId> add(int fd, Interest interest, UniqueFd owned, std::function<void()> ready);
 
   std::unique_ptr<Poller> poller_;
   std::string fallback_reason_;

@@ -15,9 +15,9 @@ class EpollPoller final : public Poller {
 
   [[nodiscard]] std::string_view name() const override { return "epoll"; }
 
-  Result<void> add(int fd, uint64_t token) override {
+  Result<void> add(int fd, uint64_t token, Interest interest) override {
     epoll_event event{};
-    event.events = EPOLLIN;
+    event.events = interest == Interest::readable ? EPOLLIN : EPOLLOUT;
     event.data.u64 = token;
     if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
       return fail_errno(errno, "Cannot watch descriptor {}", fd);
@@ -27,7 +27,7 @@ class EpollPoller final : public Poller {
 
   void remove(int fd, uint64_t) override { ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
 
-  void rearm(int, uint64_t) override {}
+  void rearm(int, uint64_t, Interest) override {}
 
   Result<void> wait(int timeout_ms, std::vector<uint64_t>& ready) override {
     std::array<epoll_event, 64> events;

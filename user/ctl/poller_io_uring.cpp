@@ -34,17 +34,17 @@ class IoUringPoller final : public Poller {
 
   [[nodiscard]] std::string_view name() const override { return "io_uring"; }
 
-  Result<void> add(int fd, uint64_t token) override {
+  Result<void> add(int fd, uint64_t token, Interest interest) override {
     io_uring_sqe* entry = next_entry();
     if (entry == nullptr) return fail("Cannot watch descriptor {}: the submission queue is stuck", fd);
-    io_uring_prep_poll_add(entry, fd, POLLIN);
+    io_uring_prep_poll_add(entry, fd, interest == Interest::readable ? POLLIN : POLLOUT);
     io_uring_sqe_set_data64(entry, token);
     return {};
   }
 
-  void rearm(int fd, uint64_t token) override {
+  void rearm(int fd, uint64_t token, Interest interest) override {
     // next_entry() makes room by submitting; that it cannot is a broken ring, which wait() reports.
-    if (auto ok = add(fd, token); !ok) broken_ = true;
+    if (auto ok = add(fd, token, interest); !ok) broken_ = true;
   }
 
   // At once, since the caller may close the descriptor next, and a request in flight holds the file open.
