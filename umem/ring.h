@@ -125,6 +125,13 @@ class WriteView {
 template <typename Codec>
 class Ring {
  public:
+  // Two copies would both count.
+  Ring(const Ring&) = delete;
+  Ring& operator=(const Ring&) = delete;
+  Ring(Ring&&) noexcept = default;
+  Ring& operator=(Ring&&) noexcept = default;
+  ~Ring() = default;
+
   [[nodiscard]] uint32_t size() const { return mask_ + 1; }
 
   // The kernel asks for a system call before it goes on. Relaxed and without a fence: a flag that is set just

@@ -61,6 +61,7 @@ TEST_CASE("misuse of a ring does not compile") {
   STATIC_REQUIRE((can_reserve<FillRing> && !can_peek<FillRing>));
   STATIC_REQUIRE((takes<TxRing, FrameRef> && !takes<TxRing, FrameAddr>));
   STATIC_REQUIRE((takes<FillRing, FrameAddr> && !takes<FillRing, FrameRef>));
+  STATIC_REQUIRE((!std::is_copy_constructible_v<TxRing> && !std::is_copy_assignable_v<RxRing>));
   STATIC_REQUIRE((!std::is_convertible_v<RxRing, CompletionRing> && !std::is_convertible_v<TxRing, FillRing>));
 }
 
