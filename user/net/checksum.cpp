@@ -1,5 +1,6 @@
 #include "user/net/checksum.h"
 
+#include <array>
 #include <cstring>
 
 #include "user/base/endian.h"
@@ -28,13 +29,15 @@ uint64_t sum_of_words(const uint8_t* bytes, size_t words) {
   return sum;
 }
 
-// Addresses, protocol and length as TCP and UDP count them in. The FlowKey of a whole packet holds the addresses of
-// its IP header; that an IPv4 address brings ff:ff along is corrected for by leaving those bytes out.
+// Addresses, protocol and length as TCP and UDP count them in. The two addresses lie side by side in the key; the
+// ff:ff that an IPv4 one brings along is the zero of ones'-complement arithmetic.
 uint16_t pseudo_header_sum(const PacketInfo& info, uint32_t l4_len) {
-  const size_t skip = info.ip_version == 4 ? 12 : 0;
-  const uint32_t src = checksum_fold(std::span(info.key.src.bytes).subspan(skip));
-  const uint32_t dst = checksum_fold(std::span(info.key.dst.bytes).subspan(skip));
-  return fold(uint64_t{src} + dst + info.key.protocol + l4_len);
+  static_assert(offsetof(FlowKey, src) == 0 && offsetof(FlowKey, dst) == sizeof(IpAddr));
+  std::array<uint64_t, 4> words;
+  std::memcpy(words.data(), &info.key, sizeof words);
+  uint64_t sum = 0;
+  for (const uint64_t word : words) sum += (word >> 32) + (word & 0xffffffff);
+  return fold(uint64_t{swap16(fold(sum))} + info.key.protocol + l4_len);
 }
 
 // Where the checksum lies in the transport header and how many bytes it covers; covered 0: not for us.

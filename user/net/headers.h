@@ -17,9 +17,8 @@ inline constexpr uint16_t kEtherIpv4 = 0x0800, kEtherIpv6 = 0x86dd, kEtherVlan =
 
 // Protocol numbers. The names are ours, because netinet/in.h makes macros of some.
 inline constexpr uint8_t kProtoHopByHop = 0, kProtoIcmp = 1, kProtoTcp = 6, kProtoUdp = 17, kProtoRouting = 43,
-                         kProtoFragment = 44, kProtoEsp = 50, kProtoAh = 51, kProtoIcmp6 = 58, kProtoNone = 59,
-                         kProtoDestinationOptions = 60, kProtoSctp = 132, kProtoMobility = 135, kProtoHip = 139,
-                         kProtoShim6 = 140;
+                         kProtoFragment = 44, kProtoAh = 51, kProtoIcmp6 = 58, kProtoDestinationOptions = 60,
+                         kProtoSctp = 132, kProtoMobility = 135, kProtoHip = 139, kProtoShim6 = 140;
 
 struct EthernetHeader {
   uint8_t dst[6];
@@ -127,13 +126,13 @@ inline constexpr uint8_t kIcmpEchoReply = 0, kIcmpUnreachable = 3, kIcmpEchoRequ
 inline constexpr uint8_t kIcmp6Unreachable = 1, kIcmp6PacketTooBig = 2, kIcmp6TimeExceeded = 3,
                          kIcmp6ParameterProblem = 4, kIcmp6EchoRequest = 128, kIcmp6EchoReply = 129;
 
-inline bool has_room(std::span<const uint8_t> bytes, size_t offset, size_t len_bytes) {
-  return offset <= bytes.size() && len_bytes <= bytes.size() - offset;
+inline bool has_room(std::span<const uint8_t> bytes, uint32_t offset, uint32_t len_bytes) {
+  return uint64_t{offset} + len_bytes <= bytes.size();
 }
 
 // The header at `offset`, which must lie within `bytes`.
 template <typename Header>
-const Header& header_at(std::span<const uint8_t> bytes, size_t offset) {
+const Header& header_at(std::span<const uint8_t> bytes, uint32_t offset) {
   static_assert(alignof(Header) == 1);
   XDPLB_DCHECK(has_room(bytes, offset, sizeof(Header)));
   return *reinterpret_cast<const Header*>(bytes.data() + offset);

@@ -32,11 +32,15 @@ void read_fragment_header(const Ipv6FragmentHeader& header, uint32_t offset, Ipv
 
 }  // namespace
 
+bool is_ipv6_extension(uint8_t next_header) {
+  return step_of(next_header) != Step::end;
+}
+
 Reason walk_ipv6_chain(std::span<const uint8_t> packet, uint32_t offset, uint8_t next_header, Ipv6Chain& chain) {
   for (uint32_t headers = 0;; ++headers) {
     const Step step = step_of(next_header);
     if (step == Step::end || chain.fragment_offset != 0) break;
-    if (headers == kMaxExtensionHeaders || !has_room(packet, offset, kMinExtensionBytes))
+    if (headers == XDPLB_MAX_EXTENSION_HEADERS || !has_room(packet, offset, kMinExtensionBytes))
       return Reason::extension_headers;
     // Hop-by-hop options come first or not at all (RFC 8200, 4.1).
     if (next_header == kProtoHopByHop && headers > 0) return Reason::extension_headers;

@@ -12,22 +12,27 @@ using Bytes = std::span<const uint8_t>;
 constexpr uint32_t kMaxVlanTags = 2;
 constexpr uint32_t kMaxIpBytes = 65535;
 
+// Copied in whole: g++ assembles a PacketInfo{} on the stack in pieces, and reading those back stalls the pipeline.
+constexpr PacketInfo kNothingKnown{};
+
 bool is_vlan(uint16_t ether_type) {
   return ether_type == kEtherVlan || ether_type == kEtherServiceVlan;
 }
 
-// Ones'-complement arithmetic does not care for byte order, so the header is summed as it lies.
+uint64_t word_at(const uint8_t* bytes) {
+  uint32_t word;
+  std::memcpy(&word, bytes, sizeof word);
+  return word;
+}
+
+// Adding with end-around carry is adding modulo 65535, in whichever byte order, so the header is summed as it lies
+// and must come to "minus zero". The remainder by a constant is one multiplication; the sum of a header is never 0.
 bool ipv4_checksum_holds(const uint8_t* header, uint32_t header_len) {
-  uint64_t sum = 0;
-  for (uint32_t i = 0; i < header_len; i += sizeof(uint32_t)) {
-    uint32_t word;
-    std::memcpy(&word, header + i, sizeof word);
-    sum += word;
-  }
-  sum = (sum >> 32) + ((sum >> 16) & 0xffff) + (sum & 0xffff);
-  sum = (sum >> 16) + (sum & 0xffff);
-  sum = (sum >> 16) + (sum & 0xffff);
-  return sum == 0xffff;
+  // The five words that every header has stand apart from the loop, which few enter.
+  uint64_t sum =
+      word_at(header) + word_at(header + 4) + word_at(header + 8) + word_at(header + 12) + word_at(header + 16);
+  for (uint32_t i = sizeof(Ipv4Header); i < header_len; i += 4) sum += word_at(header + i);
+  return sum % 0xffff == 0;
 }
 
 Reason parse_tcp(Bytes packet, bool whole, PacketInfo& info) {
@@ -54,7 +59,7 @@ Reason parse_udp(Bytes packet, bool whole, PacketInfo& info) {
 }
 
 Reason parse_sctp(Bytes packet, bool whole, const PacketInfo& info) {
-  const size_t needed = whole ? sizeof(SctpHeader) : sizeof(PortsHeader);
+  const uint32_t needed = whole ? sizeof(SctpHeader) : sizeof(PortsHeader);
   return has_room(packet, info.l4_offset, needed) ? Reason::none : Reason::l4_header;
 }
 
@@ -80,8 +85,9 @@ Reason parse_l4(Bytes packet, uint8_t protocol, PacketInfo& info) {
   return Reason::none;
 }
 
-// Called with fragment_offset and more_fragments set.
-Reason note_fragment(uint32_t id, uint32_t len_bytes, PacketInfo& info) {
+// Called with fragment_offset and more_fragments set. Out of line, as parse_ipv6_extensions: what is rare shall not
+// take registers from the common path.
+[[gnu::noinline]] Reason note_fragment(uint32_t id, uint32_t len_bytes, PacketInfo& info) {
   const bool uneven = info.more_fragments && len_bytes % 8 != 0;
   if (len_bytes == 0 || uneven || info.fragment_offset + len_bytes > kMaxIpBytes) return Reason::fragment_malformed;
   info.fragment_id = id;
@@ -120,6 +126,24 @@ Reason parse_ipv4(Bytes frame, uint32_t l3, PacketInfo& info) {
   return parse_l4(packet, ip.protocol, info);
 }
 
+// From info.l4_offset on, where the first extension header lies.
+[[gnu::noinline]] Reason parse_ipv6_extensions(Bytes packet, uint8_t next_header, PacketInfo& info) {
+  Ipv6Chain chain;
+  if (const Reason r = walk_ipv6_chain(packet, info.l4_offset, next_header, chain); r != Reason::none) return r;
+  info.l4_offset = static_cast<uint16_t>(chain.offset);
+  if (chain.is_fragment()) {
+    info.fragment_offset = chain.fragment_offset;
+    info.more_fragments = chain.more_fragments;
+    const auto len_bytes = static_cast<uint32_t>(packet.size()) - chain.fragment_payload;
+    if (const Reason r = note_fragment(chain.fragment_id, len_bytes, info); r != Reason::none) return r;
+    if (info.kind == PacketKind::later_fragment) {
+      info.key.protocol = chain.protocol;
+      return Reason::none;
+    }
+  }
+  return parse_l4(packet, chain.protocol, info);
+}
+
 Reason parse_ipv6(Bytes frame, uint32_t l3, PacketInfo& info) {
   if (!has_room(frame, l3, sizeof(Ipv6Header))) return Reason::ip_header;
   const auto& ip = header_at<Ipv6Header>(frame, l3);
@@ -135,27 +159,15 @@ Reason parse_ipv6(Bytes frame, uint32_t l3, PacketInfo& info) {
   info.ip_version = 6;
   info.packet_len = static_cast<uint16_t>(l3 + l3_len);
   const Bytes packet = frame.first(l3 + l3_len);
-  Ipv6Chain chain;
-  const uint32_t first = l3 + uint32_t{sizeof(Ipv6Header)};
-  if (const Reason r = walk_ipv6_chain(packet, first, ip.next_header, chain); r != Reason::none) return r;
-  info.l4_offset = static_cast<uint16_t>(chain.offset);
-  if (chain.is_fragment()) {
-    info.fragment_offset = chain.fragment_offset;
-    info.more_fragments = chain.more_fragments;
-    const uint32_t len_bytes = l3 + l3_len - chain.fragment_payload;
-    if (const Reason r = note_fragment(chain.fragment_id, len_bytes, info); r != Reason::none) return r;
-    if (info.kind == PacketKind::later_fragment) {
-      info.key.protocol = chain.protocol;
-      return Reason::none;
-    }
-  }
-  return parse_l4(packet, chain.protocol, info);
+  info.l4_offset = static_cast<uint16_t>(l3 + sizeof(Ipv6Header));
+  if (!is_ipv6_extension(ip.next_header)) return parse_l4(packet, ip.next_header, info);
+  return parse_ipv6_extensions(packet, ip.next_header, info);
 }
 
 }  // namespace
 
 Reason parse_packet(std::span<const uint8_t> frame, PacketInfo& info) {
-  info = PacketInfo{};
+  info = kNothingKnown;
   if (frame.size() > kMaxFrameLenBytes) return Reason::too_big;  // offsets are 16 bits
   uint32_t offset = sizeof(EthernetHeader);
   if (frame.size() < offset) return Reason::frame_short;

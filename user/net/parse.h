@@ -26,7 +26,8 @@ enum class PacketKind : uint8_t {
 // TCP flags as on the wire.
 inline constexpr uint8_t kTcpFin = 0x01, kTcpSyn = 0x02, kTcpRst = 0x04, kTcpAck = 0x10;
 
-struct PacketInfo {
+// A batch has an array of these: one cache line each.
+struct alignas(64) PacketInfo {
   FlowKey key;                   // see PacketKind
   uint32_t fragment_id = 0;      // IPv4 identification (16 bits) or IPv6 identification
   uint16_t fragment_offset = 0;  // bytes
@@ -40,6 +41,7 @@ struct PacketInfo {
   bool inner_is_fragment = false;  // icmp_error: the packet inside had no ports for us
   uint8_t ip_version = 0;
 };
+static_assert(sizeof(PacketInfo) == 64);
 
 // Offsets are 16 bits wide; no device hands over more.
 inline constexpr size_t kMaxFrameLenBytes = 65535;
