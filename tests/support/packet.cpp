@@ -14,7 +14,7 @@ unsigned nibble(char c) {
 }
 
 // Word by word, as RFC 1071 tells it.
-unsigned internet_checksum(const Bytes& bytes) {
+unsigned internet_checksum(std::span<const uint8_t> bytes) {
   unsigned long sum = 0;
   for (size_t i = 0; i < bytes.size(); i += 2)
     sum += static_cast<unsigned long>(bytes[i] << 8) + (i + 1 < bytes.size() ? bytes[i + 1] : 0u);
@@ -103,6 +103,22 @@ Bytes tcp(unsigned src_port, unsigned dst_port, unsigned flags, const Bytes& pay
 
 Bytes icmp(unsigned type, unsigned code, const Bytes& rest) {
   return Bytes{low(type), low(code)} + be16(0xbeef) + rest;
+}
+
+void repair_ipv4_checksum(std::span<uint8_t> frame) {
+  size_t type = 12;
+  const auto type_is = [&](uint8_t high, uint8_t low) {
+    return frame.size() >= type + 2 && frame[type] == high && frame[type + 1] == low;
+  };
+  while (type < 20 && (type_is(0x81, 0x00) || type_is(0x88, 0xa8))) type += 4;
+  if (!type_is(0x08, 0x00) || frame.size() < type + 2 + 20) return;
+  const size_t header_len = (frame[type + 2] & 15u) * 4;
+  if (header_len < 20 || frame.size() < type + 2 + header_len) return;
+  const std::span<uint8_t> header = frame.subspan(type + 2, header_len);
+  header[10] = header[11] = 0;
+  const unsigned sum = internet_checksum(header);
+  header[10] = low(sum >> 8);
+  header[11] = low(sum);
 }
 
 }  // namespace xdplb::test

@@ -52,6 +52,10 @@ Bytes udp(unsigned src_port, unsigned dst_port, const Bytes& payload = {}, int l
 Bytes tcp(unsigned src_port, unsigned dst_port, unsigned flags = 0x10, const Bytes& payload = {});
 Bytes icmp(unsigned type, unsigned code, const Bytes& rest);  // rest: from the fifth byte on
 
+// Makes the IPv4 header checksum right where there is an untagged or tagged IPv4 header of a possible length, so that
+// changed bytes are judged for what they say.
+void repair_ipv4_checksum(std::span<uint8_t> frame);
+
 // The same bytes in an allocation of just their size, so that AddressSanitizer sees a read beyond.
 class ExactBytes {
  public:
