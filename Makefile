@@ -41,7 +41,7 @@ objc = $(patsubst %.cpp,$(BUILD)/objc/%.o,$(1))
 LIB_SRC   := $(call src,user/base user/net user/lb user/ctl user/path umem)
 CMD_SRC   := $(call src,cmd)
 UNIT_SRC  := $(call src,tests/unit tests/unit/base tests/unit/net tests/unit/lb tests/unit/ctl tests/unit/path \
-               tests/unit/umem tests/unit/kern tests/unit/tools tests/support)
+               tests/unit/umem tests/unit/kern tests/unit/tools tests/support tests/fuzz)
 KERNT_SRC := $(call src,tests/kern)
 TOOLCOMMON_SRC := $(call src,tools/common)
 BASE_SRC  := $(call src,user/base)
@@ -109,7 +109,8 @@ help: ## list the targets
 
 BUILD_PKGS := g++ clang llvm make pkg-config git libxdp-dev libbpf-dev liburing-dev libmnl-dev libcap-dev libfmt-dev \
               libcli11-dev nlohmann-json3-dev libxxhash-dev catch2 libelf-dev zlib1g-dev linux-libc-dev
-TEST_PKGS  := bpftool iproute2 ethtool iputils-ping procps python3 python3-pytest python3-scapy util-linux libcap2-bin
+TEST_PKGS  := bpftool iproute2 ethtool iputils-ping procps python3 python3-pytest python3-scapy util-linux libcap2-bin \
+              libbenchmark-dev
 LINT_PKGS  := clang-format clang-tidy shellcheck
 
 .PHONY: deps
@@ -175,6 +176,51 @@ e2e: all ## the end-to-end tests alone (root)
 demo: deps ## install what is missing, build, and show xdplb at work in a lab of namespaces (root)
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)XDPLB_BUILD=$(abspath $(BUILD)) tools/lab/lab demo
+
+# --- fuzzing: every tests/fuzz/*_fuzz.cpp is a libFuzzer program (tests/fuzz/fuzz.h) -------------------------
+
+FUZZ_S  ?= 60
+FUZZERS := $(patsubst tests/fuzz/%_fuzz.cpp,%,$(wildcard tests/fuzz/*_fuzz.cpp))
+
+.PHONY: fuzz
+fuzz: ## run every fuzzer for FUZZ_S seconds (60); what it finds lies in build/fuzz
+	$(Q)$(MAKE) --no-print-directory BUILD=build/fuzz CXX=clang++ OPT=-O1 \
+	    SANITIZE=fuzzer-no-link,address,undefined $(FUZZERS:%=fuzz-%)
+
+fuzz-%: $(BUILD)/%_fuzz
+	@mkdir -p $(BUILD)/corpus/$*
+	$(call say,FUZZ,"$* for $(FUZZ_S) s")
+	$(Q)$(BUILD)/$*_fuzz -max_total_time=$(FUZZ_S) -max_len=4096 -timeout=10 -print_final_stats=1 \
+	    -artifact_prefix=$(BUILD)/$*- $(BUILD)/corpus/$* tests/fuzz/corpus/$* >$(BUILD)/$*.log 2>&1 || \
+	    { tail -40 $(BUILD)/$*.log; exit 1; }
+	@grep -h DONE $(BUILD)/$*.log | sed 's/^/          /'
+
+# What reads bytes that others wrote. An archive, so that a fuzzer takes of it what it needs.
+$(BUILD)/libfuzz.a: $(call objc,$(call src,user/base user/net user/lb user/ctl tests/support))
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/%_fuzz: $(BUILD)/objfuzz/%_fuzz.o $(BUILD)/libfuzz.a
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+
+.PRECIOUS: $(BUILD)/objfuzz/%.o $(BUILD)/obj/tests/bench/%.o $(BUILD)/%_fuzz $(BUILD)/%_bench
+$(BUILD)/objfuzz/%.o: tests/fuzz/%.cpp
+	@mkdir -p $(@D)
+	$(call say,CXX,$<)
+	$(Q)$(CCACHE) $(CXX) $(CPPFLAGS) -DXDPLB_CHECKS=1 -DFUZZ_TARGET_MAIN $(CXXFLAGS) -MMD -MP -c -o $@ $<
+
+# --- micro-benchmarks: what single steps cost (Google Benchmark) ------------------------------------------
+
+BENCHES := $(patsubst tests/bench/%.cpp,$(BUILD)/%,$(wildcard tests/bench/*_bench.cpp))
+
+.PHONY: bench-steps
+bench-steps: $(BENCHES) ## what single steps of the packet path and of a configuration change cost
+	$(Q)for b in $(BENCHES); do $$b || exit 1; done
+
+BENCH_LIB = $(call obj,$(BASE_SRC) $(call src,user/net user/lb) tests/support/packet.cpp)
+$(BUILD)/%_bench: $(BUILD)/obj/tests/bench/%_bench.o $(BENCH_LIB)
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ -lfmt -lbenchmark
 
 .PHONY: vm-test
 vm-test: all deps-vm ## xdplb in virtual machines: zero copy, and the oldest kernel (tests/vm/README.md)
