@@ -89,7 +89,7 @@ XDPLB_INLINE __u32 xdplb_read_word(const __u8* p) {
 #endif
 }
 
-XDPLB_INLINE void xdplb_set_addr_word(struct xdplb_packet* packet, int index, __u32 word) {
+XDPLB_INLINE void xdplb_set_addr_word(struct xdplb_packet* packet, __u64 index, __u32 word) {
   __builtin_memcpy(packet->dst.bytes + index * 4, &word, sizeof word);
 }
 
@@ -168,7 +168,7 @@ XDPLB_INLINE void xdplb_skip_extensions(struct xdplb_cursor* c, struct xdplb_pac
 XDPLB_INLINE int xdplb_read_ipv6(struct xdplb_cursor* c, struct xdplb_packet* packet) {
   const __u8* ip = c->at;
   __u32 words[4];
-  int i;
+  __u64 i;
   if (!xdplb_has(c, 40) || ip[0] >> 4 != 6) return 0;
   for (i = 0; i < 4; i++) {
     words[i] = xdplb_read_word(ip + 24 + i * 4);

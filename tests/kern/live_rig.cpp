@@ -35,7 +35,7 @@ void* map_memory(int fd, size_t len_bytes) {
 
 }  // namespace
 
-LiveRig::LiveRig(uint32_t workers) : stage_bytes_(workers * XDPLB_LIVE_PACKETS * sizeof(xdplb_staged)) {
+LiveRig::LiveRig(uint32_t workers) : stage_bytes_(size_t{workers} * XDPLB_LIVE_PACKETS * sizeof(xdplb_staged)) {
   const auto bytes = egress_object();
   object_.reset(bpf_object__open_mem(bytes.data(), bytes.size(), nullptr));
   REQUIRE(object_);
@@ -72,8 +72,13 @@ void LiveRig::stage(uint32_t worker, const std::vector<frames::Bytes>& frames) {
 
 int LiveRig::call(uint32_t worker, uint32_t repeat, uint32_t batch) {
   uint8_t input[XDPLB_LIVE_RUN_BYTES + XDPLB_LIVE_WORKERS] = {};
-  LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = input, .data_size_in = XDPLB_LIVE_RUN_BYTES + worker,
-              .repeat = static_cast<int>(repeat), .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = batch);
+  bpf_test_run_opts options{};
+  options.sz = sizeof options;
+  options.data_in = input;
+  options.data_size_in = XDPLB_LIVE_RUN_BYTES + worker;
+  options.repeat = static_cast<int>(repeat);
+  options.flags = BPF_F_TEST_XDP_LIVE_FRAMES;
+  options.batch_size = batch;
   return bpf_prog_test_run_opts(program_fd_, &options);
 }
 
@@ -92,7 +97,11 @@ uint32_t LiveRig::send(uint32_t worker, uint32_t batch) {
 
 int LiveRig::test_run_verdict() const {
   uint8_t input[XDPLB_LIVE_RUN_BYTES] = {};
-  LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = input, .data_size_in = sizeof input, .repeat = 1);
+  bpf_test_run_opts options{};
+  options.sz = sizeof options;
+  options.data_in = input;
+  options.data_size_in = sizeof input;
+  options.repeat = 1;
   REQUIRE(bpf_prog_test_run_opts(program_fd_, &options) == 0);
   return static_cast<int>(options.retval);
 }

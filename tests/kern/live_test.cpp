@@ -30,7 +30,8 @@ void pin_to_cpu(uint32_t cpu) {
 // A frame of `len_bytes` in which no byte is predictable from its place alone.
 Bytes numbered(uint32_t worker, uint32_t number, size_t len_bytes) {
   Bytes frame = ether(LiveRig::kEtherType, be16(worker) + be16(number >> 16) + be16(number));
-  while (frame.size() < len_bytes) frame.push_back(static_cast<uint8_t>(frame.size() * 7 + number * 31 + worker));
+  while (frame.size() < len_bytes)
+    frame.push_back(static_cast<uint8_t>(frame.size() * 7 + size_t{number} * 31 + worker));
   return frame;
 }
 
@@ -133,6 +134,7 @@ TEST_CASE("live: interrupted calls go on where they stopped") {
 TEST_CASE("live: workers do not mix") {
   LiveRig rig(3);
   constexpr uint32_t kEach = LiveRig::kFlight / 3;
+  constexpr size_t kAll = LiveRig::kFlight;
   for (uint32_t round = 0; round < 20; round++) {
     std::vector<std::thread> threads;
     for (uint32_t worker = 0; worker < 3; worker++) {
@@ -143,8 +145,8 @@ TEST_CASE("live: workers do not mix") {
       });
     }
     for (std::thread& t : threads) t.join();
-    const std::vector<Bytes> arrived = rig.receive(3 * kEach);
-    REQUIRE(arrived.size() == 3 * kEach);
+    const std::vector<Bytes> arrived = rig.receive(kAll);
+    REQUIRE(arrived.size() == kAll);
     for (uint32_t worker = 0; worker < 3; worker++) {
       std::vector<Bytes> own;
       std::copy_if(arrived.begin(), arrived.end(), std::back_inserter(own),
@@ -200,7 +202,7 @@ TEST_CASE("live: an impossible length is refused and harms no other packet") {
   for (const auto& [packet, len_bytes] : impossible) rig.staged(0, packet).len_bytes = len_bytes;
   rig.send(0);
   CHECK(rig.run(0).refused == 4);
-  for (const uint32_t packet : {9, 6, 5, 2}) batch.erase(batch.begin() + packet);
+  for (const int packet : {9, 6, 5, 2}) batch.erase(batch.begin() + packet);
   CHECK(rig.receive(8) == batch);
 }
 

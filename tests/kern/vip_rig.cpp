@@ -122,8 +122,12 @@ Verdict VipRig::run(const frames::Bytes& frame, int ifindex, uint32_t queue) con
   context.data_end = static_cast<uint32_t>(frame.size());
   context.ingress_ifindex = static_cast<uint32_t>(ifindex);
   context.rx_queue_index = queue;
-  LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame.data(),
-              .data_size_in = static_cast<uint32_t>(frame.size()), .ctx_in = &context, .ctx_size_in = sizeof context);
+  bpf_test_run_opts options{};
+  options.sz = sizeof options;
+  options.data_in = frame.data();
+  options.data_size_in = static_cast<uint32_t>(frame.size());
+  options.ctx_in = &context;
+  options.ctx_size_in = sizeof context;
   const int rc = bpf_prog_test_run_opts(program_fd_, &options);
   INFO("test run of " << frame.size() << " bytes: " << rc);
   REQUIRE(rc == 0);
@@ -134,9 +138,13 @@ uint32_t VipRig::measure(const frames::Bytes& frame, uint32_t repeat) const {
   xdp_md context{};
   context.data_end = static_cast<uint32_t>(frame.size());
   context.ingress_ifindex = static_cast<uint32_t>(test_devices().first);
-  LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame.data(),
-              .data_size_in = static_cast<uint32_t>(frame.size()), .ctx_in = &context, .ctx_size_in = sizeof context,
-              .repeat = static_cast<int>(repeat));
+  bpf_test_run_opts options{};
+  options.sz = sizeof options;
+  options.data_in = frame.data();
+  options.data_size_in = static_cast<uint32_t>(frame.size());
+  options.ctx_in = &context;
+  options.ctx_size_in = sizeof context;
+  options.repeat = static_cast<int>(repeat);
   REQUIRE(bpf_prog_test_run_opts(program_fd_, &options) == 0);
   return options.duration;
 }

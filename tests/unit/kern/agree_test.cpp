@@ -44,7 +44,7 @@ bool check_agreement(const Bytes& frame) {
 // A checksum that holds, so that a changed IPv4 header is judged for what else is in it.
 void repair_ipv4(Bytes& frame) {
   if (frame[12] != 0x08 || frame[13] != 0x00) return;
-  const size_t header_bytes = (frame[14] & 15u) * 4;
+  const size_t header_bytes = size_t{frame[14] & 15u} * 4;
   if (header_bytes < 20 || 14 + header_bytes > frame.size()) return;
   frame[24] = frame[25] = 0;
   uint32_t sum = 0;
