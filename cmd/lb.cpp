@@ -110,6 +110,7 @@ Action setup_lb(CLI::App& app) {
   app.add_option("--batch", lb.batch, "packets a worker takes at once")->capture_default_str();
   app.add_option("--rx-ring", lb.rx_ring, "entries of RX and fill rings (by the number of queues)");
   app.add_option("--tx-ring", lb.tx_ring, "entries of TX and completion rings (by the number of queues)");
+  app.add_option("--flows", lb.flows, "flows that each worker can remember")->capture_default_str();
   app.add_option("--pin-dir", lb.pin_dir, "where to pin program and maps (/sys/fs/bpf/lb, for other --shm lb-NAME)");
   app.add_option("--heartbeat-ms", lb.heartbeat_ms, "age of a sign of life at which a worker counts as hung; 0: off")
       ->capture_default_str();

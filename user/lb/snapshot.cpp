@@ -82,16 +82,14 @@ class TableCache {
 };
 
 SnapshotService compile_service(const Config& config, const Service& service, const Snapshot& snapshot,
-                                TableCache& tables) {
+                                TableCache& tables, uint32_t flows) {
   SnapshotService s;
   s.exists = true;
   s.on_empty = service.on_empty;
   s.hash_fields = service.hash_fields;
   s.id = service.id;
   s.table_size = service.table_size;
-  s.timeouts = service.timeouts;
-  s.flow_quota_percent = service.flow_quota_percent;
-  s.embryonic_quota_percent = service.embryonic_quota_percent;
+  s.policy = make_flow_policy(service, flows);
   s.name = service.name;
   const std::vector<MaglevBackend> backends = backends_of(config, service, snapshot);
   TableKey key = table_key(backends, service.table_size);
@@ -113,8 +111,8 @@ uint64_t target_identity(const std::string& name, uint64_t hash_seed) {
   return hash_bytes(name.data(), name.size(), hash_seed);
 }
 
-std::unique_ptr<const Snapshot> compile_snapshot(const Config& config, uint64_t generation,
-                                                 const Snapshot* previous) {
+std::unique_ptr<const Snapshot> compile_snapshot(const Config& config, uint64_t generation, const Snapshot* previous,
+                                                 uint32_t flows) {
   auto snapshot = std::make_unique<Snapshot>();
   snapshot->generation = generation;
   snapshot->hash_seed = config.hash_seed;
@@ -128,7 +126,7 @@ std::unique_ptr<const Snapshot> compile_snapshot(const Config& config, uint64_t 
   snapshot->services.resize(ids_end(config.services));
   TableCache tables(previous);
   for (const Service& service : config.services) {
-    snapshot->services[service.id] = compile_service(config, service, *snapshot, tables);
+    snapshot->services[service.id] = compile_service(config, service, *snapshot, tables, flows);
   }
   return snapshot;
 }

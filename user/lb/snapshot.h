@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "user/lb/config.h"
+#include "user/lb/flow_geometry.h"
+#include "user/lb/flow_state.h"
 #include "user/lb/vip_table.h"
 #include "user/net/flow_key.h"
 
@@ -46,9 +48,7 @@ struct SnapshotService {
   uint32_t table_size = 0;
   std::shared_ptr<const LookupTable> table;
   std::vector<uint64_t> table_key;  // what the table was built from
-  Timeouts timeouts;
-  uint32_t flow_quota_percent = 100;
-  uint32_t embryonic_quota_percent = 100;
+  FlowPolicy policy;                // timeouts and quotas in one worker's flow table
   std::string name;
 
   // The target for a flow with this steering hash; kNoTarget where the service has none that takes new flows.
@@ -79,8 +79,8 @@ struct Snapshot {
 uint64_t target_identity(const std::string& name, uint64_t hash_seed);
 
 // Compiles a validated Config. Tables equal to those of `previous` (may be null) are taken over instead of built
-// again.
+// again. `flows`: what one worker's flow table is made for, of which services have their shares.
 std::unique_ptr<const Snapshot> compile_snapshot(const Config& config, uint64_t generation,
-                                                 const Snapshot* previous = nullptr);
+                                                 const Snapshot* previous = nullptr, uint32_t flows = kDefaultFlows);
 
 }  // namespace xdplb

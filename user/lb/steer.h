@@ -1,32 +1,94 @@
 // Steering: which target gets a packet. Plain loops over the columns of a batch, one per step; a step over the batch
-// is the prefetch distance of the next. Called by the worker that owns the batch; no step allocates, locks or calls
-// out.
+// is the prefetch distance of the next. One per worker, used by its thread alone; what workers share (other tables,
+// fragments) it reads without waiting. No step allocates or calls out; the clock is an argument.
 //
-// The steps, in order: match_services, choose_targets. A packet that a step drops keeps the Reason; the steps after
-// it pass over it.
+// The steps, in order: match_services, look_up (ask for the flow's bucket), find (the near bucket, ask for the far
+// one), decide. A packet that a step drops keeps the Reason; the steps after it pass over it.
+//
+// The rules, as decide applies them:
+//   - a later fragment follows what the first one of its datagram was given; until that is known it is held;
+//   - an ICMP error goes to the target of the connection inside: by flow, in any worker's table, else by Maglev;
+//   - an echo goes by its addresses;
+//   - everything else by its flow, while the target keeps flows; else by the service's table, and is entered as a
+//   flow.
+//     Where that fails (budget, quota, no room) the choice rests on Maglev alone.
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <vector>
 
 #include "user/base/limits.h"
 #include "user/base/reason.h"
+#include "user/lb/flow_table.h"
+#include "user/lb/fragment_table.h"
 #include "user/lb/snapshot.h"
 #include "user/net/parse.h"
 
 namespace xdplb {
 
+enum class Fate : uint8_t {
+  forward,  // to `target`
+  drop,     // for `reason`
+  hold,     // until the first fragment of its datagram comes; `hash` names the datagram
+};
+
+enum class FlowUse : uint8_t { none, hit, entered };
+
 // What is known of each packet of a batch, by column: filled from parsing on, step by step.
 struct PacketColumns {
   PacketInfo info[kMaxBatch];
+  Reason reason[kMaxBatch];
+  Fate fate[kMaxBatch];
   uint16_t service[kMaxBatch];
   uint16_t target[kMaxBatch];
-  Reason reason[kMaxBatch];
+  uint64_t hash[kMaxBatch];  // of the flow, or of the datagram for a later fragment; keyed by the placement secret
+  FlowHit hit[kMaxBatch];
+  FlowUse flow[kMaxBatch];
+
+  void drop(uint32_t i, Reason why) {
+    reason[i] = why;
+    fate[i] = Fate::drop;
+  }
 };
 
-// By destination, protocol and port; ICMP and fragments by their own rules. Sets `service`, or drops with no_service.
-void match_services(const Snapshot& snapshot, PacketColumns& packets, uint32_t count);
+struct SteeringParts {
+  FlowTable* flows = nullptr;
+  std::vector<FlowReader> others;  // the tables of the other workers, and those that have no worker now
+  bool orphans = false;            // some of them have none: a miss looks there too
+  std::span<FragmentBucket> fragments;
+  uint64_t fragment_secret = 0;
+  uint64_t fragment_ttl_ns = 2'000'000'000;
+};
 
-// By the service's table. Sets `target`, or drops with no_target.
-void choose_targets(const Snapshot& snapshot, PacketColumns& packets, uint32_t count);
+class Steering {
+ public:
+  explicit Steering(const SteeringParts& parts);
+
+  // By destination, protocol and port; ICMP and later fragments by their own rules.
+  static void match_services(const Snapshot& snapshot, PacketColumns& packets, uint32_t count);
+  void look_up(PacketColumns& packets, uint32_t count) const;
+  void find(PacketColumns& packets, uint32_t count, uint64_t now_ns) const;
+  void decide(const Snapshot& snapshot, PacketColumns& packets, uint32_t count, uint64_t now_ns);
+
+  // All steps at once.
+  void steer(const Snapshot& snapshot, PacketColumns& packets, uint32_t count, uint64_t now_ns);
+
+  // Whether the first fragment of a held datagram has come by now, to whichever worker.
+  [[nodiscard]] bool knows_datagram(uint64_t hash, uint64_t now_ns) const {
+    return fragments_.find(hash, now_ns).has_value();
+  }
+
+ private:
+  void decide_flow(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, uint64_t now_ns);
+  void decide_error(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, uint64_t now_ns);
+  void decide_fragment(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, uint64_t now_ns);
+  // Lets a live flow keep its target. False where it has none that keeps flows.
+  bool follow(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, FlowHit hit, uint64_t now_ns);
+  [[nodiscard]] FlowHit find_elsewhere(uint64_t hash, uint64_t now_ns) const;
+
+  SteeringParts parts_;
+  FragmentTable fragments_;
+};
 
 }  // namespace xdplb

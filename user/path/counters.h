@@ -42,6 +42,7 @@ struct alignas(128) WorkerCounters {
   std::unique_ptr<TrafficCounter[]> targets = std::make_unique<TrafficCounter[]>(kMaxTargets);
   std::unique_ptr<TrafficCounter[]> services = std::make_unique<TrafficCounter[]>(kMaxServices);
 
+  void drop(Reason reason, uint64_t n = 1) { drops[static_cast<size_t>(reason)].add(n); }
   [[nodiscard]] uint64_t dropped() const {
     uint64_t sum = 0;
     for (const Counter& drop : drops) sum += drop.get();

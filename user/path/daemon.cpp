@@ -1,5 +1,6 @@
 #include "user/path/daemon.h"
 
+#include <sys/random.h>
 #include <unistd.h>
 #include <csignal>
 
@@ -11,6 +12,12 @@
 
 namespace xdplb {
 namespace {
+
+Result<uint64_t> random_secret() {
+  uint64_t secret = 0;
+  if (getrandom(&secret, sizeof secret, 0) != sizeof secret) return fail_errno(errno, "Cannot draw a random number");
+  return secret;
+}
 
 uint64_t realtime_ns() {
   timespec ts;
@@ -53,10 +60,17 @@ Result<void> Daemon::start() {
   stats_.emplace(std::move(*stats));
   config_ = stored->config;
   seen_generation_ = stored->generation;
-  snapshots_ = std::make_unique<SnapshotPublisher>(compile_snapshot(config_, stored->generation));
-  auto plane = DataPlane::build(options_, *snapshots_, slots_);
+  snapshots_ =
+      std::make_unique<SnapshotPublisher>(compile_snapshot(config_, stored->generation, nullptr, options_.flows));
+  auto flows = FlowStore::open(name_, options_.flows, config_, monotonic_ns());
+  if (!flows) return flows.error();
+  auto secret = random_secret();
+  if (!secret) return secret.error();
+  slots_.emplace(std::move(*flows), *secret);
+  auto plane = DataPlane::build(options_, *snapshots_, *slots_);
   if (!plane) return plane.error();
   plane_ = std::move(*plane);
+  slots_->flows->name_services(config_);
   if (auto r = plane_->program().maps().set_vips(vip_rules(config_)); !r) return r;
   report_adoption();
   write_stats();
@@ -89,6 +103,8 @@ std::vector<std::string> Daemon::start_report() const {
   for (const auto& [what, how] : plane_->modes()) lines.push_back(what + ": " + how);
   const std::string reason = loop_->fallback_reason().empty() ? "" : " (" + loop_->fallback_reason() + ")";
   lines.push_back(fmt::format("control: {}{}", loop_->name(), reason));
+  lines.push_back(fmt::format("flows: {} per worker, {:.1f} MiB at most; {}", options_.flows,
+                              static_cast<double>(slots_->flows->len_bytes()) / (1 << 20), slots_->flows->report()));
   lines.push_back(options_.heartbeat_ms == 0
                       ? "heartbeat: off"
                       : fmt::format("heartbeat: a queue whose worker hangs falls back after {} ms",
@@ -125,7 +141,8 @@ void Daemon::adopt(const StoredConfig& stored) {
     }
   }
   config_ = stored.config;
-  snapshots_->publish(compile_snapshot(config_, stored.generation, &snapshots_->current()));
+  slots_->flows->name_services(config_);
+  snapshots_->publish(compile_snapshot(config_, stored.generation, &snapshots_->current(), options_.flows));
 }
 
 void Daemon::refuse(uint64_t generation, const std::string& why) {
@@ -138,7 +155,7 @@ void Daemon::refuse(uint64_t generation, const std::string& why) {
 
 // Every worker has moved on: old snapshots are freed, and whoever waits for the change is told.
 void Daemon::report_adoption() {
-  const std::vector<WorkerEpoch*> workers = slots_.epoch_list();
+  const std::vector<WorkerEpoch*> workers = slots_->epoch_list();
   if (!snapshots_->collect(workers)) return;
   adoption_.adopted_generation = snapshots_->current().generation;
   if (auto r = stats_->write_adoption(adoption_); !r) log_warning("{}", r.error().message);
@@ -215,7 +232,7 @@ void Daemon::lose_plane(const std::string& why) {
 }
 
 void Daemon::try_build_plane() {
-  auto plane = DataPlane::build(options_, *snapshots_, slots_);
+  auto plane = DataPlane::build(options_, *snapshots_, *slots_);
   if (plane) {
     if (auto r = (*plane)->program().maps().set_vips(vip_rules(config_)); !r) {
       log_error("{}", r.error().message);
@@ -245,10 +262,12 @@ DaemonStats Daemon::gather_stats() {
   stats.generation = adoption_.adopted_generation;
   stats.reasons = reason_names();
   if (plane_ != nullptr) stats.modes = plane_->modes();
+  const std::vector<FlowReader> readers = slots_->flows->readers();
   for (const Target& t : config_.targets) {
     if (!t.has_mac()) continue;
     TargetStats of{t.name, t.id, 0, 0, 0};
-    for (const auto& c : slots_.counters) {
+    for (const FlowReader& r : readers) of.flows += r.live_of_target({t.id, t.epoch});
+    for (const auto& c : slots_->counters) {
       of.packets += c->targets[t.id].packets.get();
       of.bytes += c->targets[t.id].bytes.get();
     }
@@ -256,14 +275,15 @@ DaemonStats Daemon::gather_stats() {
   }
   for (const Service& s : config_.services) {
     ServiceStats of{s.name, 0, 0, 0, 0};
-    for (const auto& c : slots_.counters) {
+    for (const FlowReader& r : readers) of.flows += r.live_of_service(s.id);
+    for (const auto& c : slots_->counters) {
       of.packets += c->services[s.id].packets.get();
       of.bytes += c->services[s.id].bytes.get();
     }
     stats.services.push_back(std::move(of));
   }
-  for (size_t w = 0; w < slots_.counters.size(); ++w) {
-    const WorkerCounters& c = *slots_.counters[w];
+  for (size_t w = 0; w < slots_->counters.size(); ++w) {
+    const WorkerCounters& c = *slots_->counters[w];
     WorkerStats of;
     if (plane_ != nullptr && w < plane_->rigs().size()) {
       of.name = plane_->rigs()[w]->name();
@@ -278,6 +298,10 @@ DaemonStats Daemon::gather_stats() {
     of.busy_ns = c.busy_ns.get();
     of.frames_total = c.frames_total.get();
     of.frames_free = c.frames_free.get();
+    of.flows = readers[w].counter(FlowCounter::live);
+    of.flows_max = options_.flows;
+    of.flow_hits = readers[w].counter(FlowCounter::hits);
+    of.flow_misses = readers[w].counter(FlowCounter::created);
     if (w < kernel_stats_.size()) {
       of.kernel_rx_dropped = kernel_stats_[w].rx_dropped;
       of.kernel_rx_ring_full = kernel_stats_[w].rx_ring_full;

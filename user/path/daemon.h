@@ -73,7 +73,7 @@ class Daemon {
   Adoption adoption_;
   uint64_t seen_generation_ = 0;  // read, adopted or refused
   std::unique_ptr<SnapshotPublisher> snapshots_;
-  WorkerSlots slots_;
+  std::optional<WorkerSlots> slots_;
   std::unique_ptr<DataPlane> plane_;  // null while a device is away
   std::string plane_error_;           // said once, not on every retry
   uint64_t started_realtime_ns_ = 0;

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "umem/queue_release.h"
 #include "user/base/clock.h"
+#include "user/base/log.h"
 
 namespace xdplb {
 namespace {
@@ -27,6 +29,8 @@ Result<std::vector<int>> worker_cpus(const std::vector<int>& wanted) {
   return wanted.empty() ? cpus : wanted;
 }
 
+constexpr uint64_t kQueueReleaseWaitNs = 2 * kNsPerSec;
+
 // Peers of these kinds hand over packets whose checksum the "hardware" was to complete.
 bool leaves_checksums_partial(const LinkInfo& link) {
   return link.kind == "veth" || link.kind == "tun";
@@ -34,11 +38,25 @@ bool leaves_checksums_partial(const LinkInfo& link) {
 
 }  // namespace
 
-void WorkerSlots::grow_to(size_t workers) {
+Result<void> WorkerSlots::grow_to(size_t workers) {
   while (counters.size() < workers) {
     counters.push_back(std::make_unique<WorkerCounters>());
     epochs.push_back(std::make_unique<WorkerEpoch>());
   }
+  return flows->grow_to(workers);
+}
+
+SteeringParts WorkerSlots::steering(size_t w, size_t workers) {
+  SteeringParts parts;
+  parts.flows = &flows->table(w);
+  const std::vector<FlowReader> readers = flows->readers();
+  for (size_t other = 0; other < readers.size(); ++other) {
+    if (other != w) parts.others.push_back(readers[other]);
+  }
+  parts.orphans = readers.size() > workers;
+  parts.fragments = fragments;
+  parts.fragment_secret = fragment_secret;
+  return parts;
 }
 
 std::vector<WorkerEpoch*> WorkerSlots::epoch_list() const {
@@ -171,10 +189,13 @@ Result<std::vector<WorkerRigPlan>> DataPlane::plan_workers() {
 }
 
 Result<void> DataPlane::start_workers(const SnapshotPublisher& snapshots, WorkerSlots& slots) {
-  slots.grow_to(rigs_.size());
+  if (auto r = slots.grow_to(rigs_.size()); !r) return r;
   for (size_t w = 0; w < rigs_.size(); ++w) {
     WorkerRig& rig = *rigs_[w];
-    if (auto r = rig.start(program_->maps(), snapshots, *slots.counters[w], *slots.epochs[w]); !r) return r;
+    if (auto r = rig.start(program_->maps(), snapshots, slots.steering(w, rigs_.size()), *slots.counters[w],
+                           *slots.epochs[w]);
+        !r)
+      return r;
     const uint64_t stale_after_ns = options_.heartbeat_ms * kNsPerMs;
     for (size_t i = 0; i < rig.plan().ingress.size(); ++i) {
       const IngressQueue& in = rig.plan().ingress[i];
@@ -203,6 +224,28 @@ bool DataPlane::stop() {
 
 DataPlane::~DataPlane() {
   stop();
+  struct Queue {
+    std::string device;
+    uint32_t ifindex;
+    uint32_t queue;
+  };
+  std::vector<Queue> zero_copy;
+  for (const auto& rig : rigs_) {
+    const WorkerRigPlan& plan = rig->plan();
+    for (size_t i = 0; i < plan.ingress.size(); ++i) {
+      const IngressQueue& in = plan.ingress[i];
+      if (rig->ingress_socket(i).zero_copy()) zero_copy.push_back({in.device, in.ifindex, in.queue});
+    }
+    if (!plan.one_arm && rig->egress_socket().zero_copy()) {
+      zero_copy.push_back({plan.egress_device, plan.egress_ifindex, plan.egress_queue});
+    }
+  }
+  rigs_.clear();
+  // The kernel lets go of a queue some time after its socket is closed, and the program must outlast that.
+  for (const Queue& q : zero_copy) {
+    if (wait_for_queue_release(q.device, q.ifindex, q.queue, kQueueReleaseWaitNs)) continue;
+    log_warning("[{}] queue {} is still held by the kernel", q.device, q.queue);
+  }
 }
 
 std::vector<std::pair<std::string, std::string>> DataPlane::modes() const {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "user/ctl/flow_store.h"
 #include "user/ctl/netlink.h"
 #include "user/path/channels.h"
 #include "user/path/egress_program.h"
@@ -19,12 +20,21 @@
 
 namespace xdplb {
 
-// The counters and epochs of the workers, by their number. Belongs to the daemon: they outlive a plane.
+// What workers have that outlives a plane, by their number: counters, epochs and flows. Belongs to the daemon.
 struct WorkerSlots {
+  explicit WorkerSlots(std::unique_ptr<FlowStore> store, uint64_t secret)
+      : flows(std::move(store)), fragments(fragment_buckets(kDefaultFragmentDatagrams)), fragment_secret(secret) {}
+
+  Result<void> grow_to(size_t workers);
+  // For worker `w` of `workers`.
+  [[nodiscard]] SteeringParts steering(size_t w, size_t workers);
+  [[nodiscard]] std::vector<WorkerEpoch*> epoch_list() const;
+
+  std::unique_ptr<FlowStore> flows;
+  std::vector<FragmentBucket> fragments;  // shared by all workers
+  uint64_t fragment_secret;
   std::vector<std::unique_ptr<WorkerCounters>> counters;
   std::vector<std::unique_ptr<WorkerEpoch>> epochs;
-  void grow_to(size_t workers);
-  [[nodiscard]] std::vector<WorkerEpoch*> epoch_list() const;
 };
 
 // A device as it was when the plane was built; a difference is a reason to build again.

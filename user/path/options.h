@@ -7,6 +7,7 @@
 
 #include "umem/xsk_socket.h"
 #include "user/ctl/event_loop.h"
+#include "user/lb/flow_geometry.h"
 #include "user/path/worker_thread.h"
 #include "user/path/xdp_attach.h"
 
@@ -24,11 +25,12 @@ struct LbOptions {
   ZeroCopy zero_copy = ZeroCopy::automatic;
   WaitMode wait = WaitMode::poll;
   ChecksumChoice checksum = ChecksumChoice::automatic;
-  uint32_t rx_ring = 0;          // entries, also of the fill ring; 0: by the number of queues (umem/sizing.h)
-  uint32_t tx_ring = 0;          // entries, also of the completion ring
-  uint32_t batch = 64;           // packets
-  std::string pin_dir;           // empty: derived from shm
-  uint32_t heartbeat_ms = 1000;  // age at which a worker counts as hung; 0: off
+  uint32_t rx_ring = 0;            // entries, also of the fill ring; 0: by the number of queues (umem/sizing.h)
+  uint32_t tx_ring = 0;            // entries, also of the completion ring
+  uint32_t batch = 64;             // packets
+  uint32_t flows = kDefaultFlows;  // per worker
+  std::string pin_dir;             // empty: derived from shm
+  uint32_t heartbeat_ms = 1000;    // age at which a worker counts as hung; 0: off
   LoopBackend event_loop = LoopBackend::automatic;
 };
 

@@ -5,8 +5,9 @@
 
 namespace xdplb {
 
-void receive(Port& ingress, const FrameArea& area, uint32_t max, Batch& batch) {
+void receive(Port& ingress, const FrameArea& area, uint32_t max, Batch& batch, WorkerCounters& counters) {
   batch.count = ingress.receive(std::span(batch.frames, max));
+  if (batch.count != 0) counters.rx.add(batch.count);
   for (uint32_t i = 0; i < batch.count; ++i) {
     batch.data[i] = reinterpret_cast<uint8_t*>(area.at(batch.frames[i].addr));
     __builtin_prefetch(batch.data[i], 1);
@@ -17,16 +18,17 @@ void parse(Batch& batch) {
   PacketColumns& packets = batch.packets;
   for (uint32_t i = 0; i < batch.count; ++i) {
     packets.reason[i] = parse_packet({batch.data[i], batch.frames[i].len_bytes}, packets.info[i]);
+    packets.fate[i] = packets.reason[i] == Reason::none ? Fate::forward : Fate::drop;
   }
 }
 
 void rewrite(const Snapshot& snapshot, const EgressRules& egress, Batch& batch) {
   PacketColumns& packets = batch.packets;
   for (uint32_t i = 0; i < batch.count; ++i) {
-    if (packets.reason[i] != Reason::none) continue;
+    if (packets.fate[i] != Fate::forward) continue;
     const PacketInfo& info = packets.info[i];
     if (uint32_t{info.packet_len} - info.l3_offset > egress.mtu) {
-      packets.reason[i] = Reason::too_big;
+      packets.drop(i, Reason::too_big);
       continue;
     }
     rewrite_macs(batch.data[i], snapshot.targets[packets.target[i]].mac, egress.mac);
@@ -52,23 +54,17 @@ void transmit(Port& egress, FramePool& pool, Batch& batch, WorkerCounters& count
   uint32_t index[kMaxBatch];
   uint32_t count = 0;
   for (uint32_t i = 0; i < batch.count; ++i) {
-    if (packets.reason[i] != Reason::none) continue;
+    if (packets.fate[i] != Fate::forward) continue;
     index[count] = i;
     forwarded[count++] = batch.frames[i];
   }
   const uint32_t taken = egress.is_down() ? 0 : egress.transmit(std::span(forwarded, count));
   const Reason refused = egress.is_down() ? Reason::tx_down : Reason::tx_full;
-  for (uint32_t k = 0; k < count; ++k) {
-    if (k < taken) {
-      count_sent(batch, index[k], counters);
-    } else {
-      packets.reason[index[k]] = refused;
-    }
-  }
-  counters.rx.add(batch.count);
+  for (uint32_t k = 0; k < taken; ++k) count_sent(batch, index[k], counters);
+  for (uint32_t k = taken; k < count; ++k) packets.drop(index[k], refused);
   for (uint32_t i = 0; i < batch.count; ++i) {
-    if (packets.reason[i] == Reason::none) continue;
-    counters.drops[static_cast<size_t>(packets.reason[i])].add(1);
+    if (packets.fate[i] != Fate::drop) continue;
+    counters.drop(packets.reason[i]);
     pool.recycle(batch.frames[i].addr);
   }
 }

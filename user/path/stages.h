@@ -30,14 +30,15 @@ struct EgressRules {
 };
 
 // Takes up to `max` packets off the RX ring, and asks for their first lines.
-void receive(Port& ingress, const FrameArea& area, uint32_t max, Batch& batch);
+void receive(Port& ingress, const FrameArea& area, uint32_t max, Batch& batch, WorkerCounters& counters);
 
 void parse(Batch& batch);
 
 // Writes the MAC addresses, and the checksum where a peer left it undone.
 void rewrite(const Snapshot& snapshot, const EgressRules& egress, Batch& batch);
 
-// Puts what is to be forwarded on the TX ring, gives the rest back to the pool, and counts both.
+// Puts what is to be forwarded on the TX ring, gives what is dropped back to the pool, and counts both. What is to be
+// held stays in the batch.
 void transmit(Port& egress, FramePool& pool, Batch& batch, WorkerCounters& counters);
 
 }  // namespace xdplb

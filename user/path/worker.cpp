@@ -4,37 +4,95 @@
 
 namespace xdplb {
 
-Worker::Worker(WorkerParts parts) : parts_(std::move(parts)) {
+Worker::Worker(WorkerParts parts) : parts_(std::move(parts)), steering_(parts_.steering), held_(parts_.held) {
   XDPLB_CHECK(parts_.batch_max >= 1 && parts_.batch_max <= kMaxBatch);
   parts_.counters->frames_total.set(parts_.pool->capacity());
 }
 
 bool Worker::turn(uint64_t now_ns) {
   parts_.egress->reap();
+  // A zero-copy driver takes the buffers for what arrives on the egress queue from our fill ring too.
+  parts_.egress->refill();
   bool received = false;
   for (WorkerIngress& ingress : parts_.ingress) {
     ingress.port->refill();
-    forward(*ingress.port);
-    received |= batch_.count != 0;
+    receive(*ingress.port, parts_.area, parts_.batch_max, batch_, *parts_.counters);
+    if (batch_.count == 0) continue;
+    forward(now_ns);
+    parts_.counters->batches.add(1);
+    received = true;
   }
+  if (!held_.empty()) release_fragments(now_ns);
   // Also where nothing was received: in copy mode nothing is sent but in this call, and a tail must not wait for the
   // next packet.
   if (parts_.egress->tx_queued() != 0) parts_.egress->kick(now_ns);
   publish_port_counters();
   beat(now_ns);
+  sweep_flows(now_ns);
   return received;
 }
 
-void Worker::forward(Port& ingress) {
-  receive(ingress, parts_.area, parts_.batch_max, batch_);
-  if (batch_.count == 0) return;
+void Worker::forward(uint64_t now_ns) {
   const Snapshot& snapshot = *parts_.snapshots->acquire(*parts_.epoch);
   parse(batch_);
-  match_services(snapshot, batch_.packets, batch_.count);
-  choose_targets(snapshot, batch_.packets, batch_.count);
+  steering_.steer(snapshot, batch_.packets, batch_.count, now_ns);
   rewrite(snapshot, parts_.rules, batch_);
   transmit(*parts_.egress, *parts_.pool, batch_, *parts_.counters);
-  parts_.counters->batches.add(1);
+  hold_fragments(now_ns);
+}
+
+// What the batch has for later: fragments whose first one has not come.
+void Worker::hold_fragments(uint64_t now_ns) {
+  const auto drop = [this](Reason why) {
+    return [this, why](HeldFrame frame) {
+      parts_.pool->unhold({frame.frame});
+      parts_.pool->recycle({frame.frame});
+      parts_.counters->drop(why);
+    };
+  };
+  for (uint32_t i = 0; i < batch_.count; ++i) {
+    if (batch_.packets.fate[i] != Fate::hold) continue;
+    const FrameRef& frame = batch_.frames[i];
+    parts_.pool->hold(frame.addr);
+    const HeldFrame held{frame.addr.offset, frame.len_bytes};
+    if (!held_.hold(batch_.packets.hash[i], held, now_ns, drop(Reason::fragment_overflow))) {
+      drop(Reason::fragment_overflow)(held);
+    }
+  }
+  held_.expire(now_ns, drop(Reason::fragment_timeout));
+  parts_.counters->held.set(held_.frames());
+}
+
+// Those whose first fragment has come by now, here or to another worker, go through the stages again.
+void Worker::release_fragments(uint64_t now_ns) {
+  batch_.count = 0;
+  held_.for_each_waiting([&](uint64_t datagram) {
+    if (batch_.count + parts_.held.datagram_frames_max > kMaxBatch) return;
+    if (!steering_.knows_datagram(datagram, now_ns)) return;
+    held_.take(datagram, [this](HeldFrame frame) {
+      parts_.pool->unhold({frame.frame});
+      batch_.data[batch_.count] = reinterpret_cast<uint8_t*>(parts_.area.at({frame.frame}));
+      batch_.frames[batch_.count++] = {{frame.frame}, frame.len_bytes};
+    });
+  });
+  // Also where none came: it lets go of those whose time is up.
+  forward(now_ns);
+}
+
+void Worker::sweep_flows(uint64_t now_ns) {
+  const uint64_t buckets = std::min((now_ns - last_sweep_ns_) / kSweepBucketEveryNs, kSweepBucketsMax);
+  if (buckets == 0) return;
+  last_sweep_ns_ = now_ns;
+  parts_.steering.flows->sweep(static_cast<uint32_t>(buckets), now_ns);
+}
+
+void Worker::drop_held() {
+  held_.drain([this](HeldFrame frame) {
+    parts_.pool->unhold({frame.frame});
+    parts_.pool->recycle({frame.frame});
+    parts_.counters->drop(Reason::shutdown);
+  });
+  parts_.counters->held.set(0);
 }
 
 void Worker::publish_port_counters() {
@@ -61,6 +119,7 @@ uint64_t Worker::sleep_max_ns(uint64_t now_ns) {
     const uint64_t retry_at_ns = parts_.egress->retry_at_ns();
     return std::min(kSleepUnsentNs, retry_at_ns > now_ns ? retry_at_ns - now_ns : 0);
   }
+  if (!held_.empty()) return kSleepHoldingNs;
   return parts_.egress->tx_outstanding() != 0 ? kSleepUncompletedNs : kSleepMaxNs;
 }
 
@@ -70,6 +129,11 @@ bool Worker::drained(uint64_t now_ns) {
   if (egress.tx_queued() != 0) egress.kick(now_ns);
   publish_port_counters();
   return egress.tx_outstanding() == 0;
+}
+
+void Worker::give_up() {
+  parts_.counters->drop(Reason::shutdown, parts_.egress->give_up_queued());
+  publish_port_counters();
 }
 
 }  // namespace xdplb

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "umem/port.h"
+#include "user/lb/held_fragments.h"
 #include "user/path/bpf_maps.h"
 #include "user/path/counters.h"
 #include "user/path/quiescence.h"
@@ -31,6 +32,8 @@ struct WorkerParts {
   FrameArea area;
   EgressRules rules;
   uint32_t batch_max = 64;  // packets, at most kMaxBatch
+  SteeringParts steering;
+  HeldLimits held;
   const SnapshotPublisher* snapshots = nullptr;
   WorkerCounters* counters = nullptr;
   WorkerEpoch* epoch = nullptr;
@@ -51,28 +54,44 @@ class Worker {
   // Before sleeping: gives up the snapshot (SnapshotPublisher::release).
   void prepare_sleep() { SnapshotPublisher::release(*parts_.epoch); }
 
-  // After the last turn: sends what is queued and takes back what was sent, without receiving. True where nothing is
+  // The worker ends: gives up the fragments that still wait. After the last turn.
+  void drop_held();
+  // After that: sends what is queued and takes back what was sent, without receiving. True where nothing is
   // left with the kernel. Called until it is, or until patience ends.
   bool drained(uint64_t now_ns);
+
+  // Where patience ended: what the kernel did not take is counted as dropped.
+  void give_up();
 
   [[nodiscard]] const WorkerParts& parts() const { return parts_; }
 
  private:
-  void forward(Port& ingress);
+  // The batch from its frames on: decide, rewrite, transmit.
+  void forward(uint64_t now_ns);
+  void hold_fragments(uint64_t now_ns);
+  void release_fragments(uint64_t now_ns);
+  void sweep_flows(uint64_t now_ns);
   void beat(uint64_t now_ns);
   void publish_port_counters();
 
   WorkerParts parts_;
+  Steering steering_;
+  HeldFragments held_;
   Batch batch_;
   uint64_t last_beat_ns_ = 0;
+  uint64_t last_sweep_ns_ = 0;
   // What of the egress port's counters has been added to the worker's.
   uint64_t seen_tx_ = 0;
   uint64_t seen_tx_errors_ = 0;
 };
 
-inline constexpr uint64_t kBeatEveryNs = 1'000'000;          // at most so often
-inline constexpr uint64_t kSleepMaxNs = 100'000'000;         // at least so often, also when nothing comes
-inline constexpr uint64_t kSleepUnsentNs = 1'000'000;        // while something waits to be sent
+// The sweeper goes round a table of a million flows in about 8 seconds, in steps too small to be noticed.
+inline constexpr uint64_t kSweepBucketEveryNs = 16'000;
+inline constexpr uint64_t kSweepBucketsMax = 1024;      // a turn
+inline constexpr uint64_t kBeatEveryNs = 1'000'000;     // at most so often
+inline constexpr uint64_t kSleepMaxNs = 100'000'000;    // at least so often, also when nothing comes
+inline constexpr uint64_t kSleepUnsentNs = 1'000'000;   // while something waits to be sent
+inline constexpr uint64_t kSleepHoldingNs = 2'000'000;  // while fragments wait: the first may come to another worker
 inline constexpr uint64_t kSleepUncompletedNs = 20'000'000;  // while the kernel has frames of ours
 
 }  // namespace xdplb

@@ -11,6 +11,7 @@ WorkerShape shape_of(const WorkerRigPlan& plan) {
   shape.zero_copy = plan.zero_copy != ZeroCopy::off;
   shape.rings = plan.rings;
   shape.batch_max = plan.batch;
+  shape.held_max = HeldLimits().frames_max;
   return shape;
 }
 
@@ -62,8 +63,8 @@ Result<void> WorkerRig::open_port(const std::string& device, uint32_t ifindex, u
   return {};
 }
 
-Result<void> WorkerRig::start(BpfMaps& maps, const SnapshotPublisher& snapshots, WorkerCounters& counters,
-                              WorkerEpoch& epoch) {
+Result<void> WorkerRig::start(BpfMaps& maps, const SnapshotPublisher& snapshots, SteeringParts steering,
+                              WorkerCounters& counters, WorkerEpoch& epoch) {
   WorkerParts parts;
   for (size_t i = 0; i < plan_.ingress.size(); ++i) {
     parts.ingress.push_back({ports_[i].get(), maps.heartbeat(plan_.ingress[i].slot)});
@@ -73,6 +74,7 @@ Result<void> WorkerRig::start(BpfMaps& maps, const SnapshotPublisher& snapshots,
   parts.area = area_;
   parts.rules = plan_.rules;
   parts.batch_max = plan_.batch;
+  parts.steering = std::move(steering);
   parts.snapshots = &snapshots;
   parts.counters = &counters;
   parts.epoch = &epoch;

@@ -43,7 +43,8 @@ class WorkerRig {
   WorkerRig& operator=(const WorkerRig&) = delete;
 
   // Starts the thread. The queues are armed by the caller, in `maps`.
-  Result<void> start(BpfMaps& maps, const SnapshotPublisher& snapshots, WorkerCounters& counters, WorkerEpoch& epoch);
+  Result<void> start(BpfMaps& maps, const SnapshotPublisher& snapshots, SteeringParts steering,
+                     WorkerCounters& counters, WorkerEpoch& epoch);
   // Asks the thread to end; join() waits for it. True where every frame came back.
   void request_stop();
   bool join();

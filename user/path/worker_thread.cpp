@@ -92,12 +92,15 @@ bool WorkerThread::drain() {
   const uint64_t deadline_ns = monotonic_ns() + kDrainNs;
   uint64_t now_ns = monotonic_ns();
   while (worker_->turn(now_ns) && now_ns < deadline_ns) now_ns = monotonic_ns();
+  worker_->drop_held();
   while (!worker_->drained(now_ns) && now_ns < deadline_ns) {
     const timespec pause = {0, 100'000};
     nanosleep(&pause, nullptr);
     now_ns = monotonic_ns();
   }
-  return worker_->drained(now_ns);
+  const bool all_back = worker_->drained(now_ns);
+  worker_->give_up();
+  return all_back;
 }
 
 }  // namespace xdplb

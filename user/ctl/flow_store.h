@@ -1,0 +1,64 @@
+// FlowStore: the memory of the flow tables, /dev/shm/NAME.flows: one table after the other, one for each worker.
+//
+// It outlives the daemon, so that the next one adopts every flow: after a crash, a restart or an upgrade no
+// established flow moves. Where its contents cannot be used (another layout, another --flows, damage) it is made anew
+// and why() says so. Mode 0600; this file alone is mapped (its entries change with every packet), so whoever may
+// truncate it may also end the daemon: root, who could kill it anyway.
+//
+// Control thread only; the tables themselves belong to the workers.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "user/base/unique_fd.h"
+#include "user/ctl/shm_file.h"
+#include "user/lb/config.h"
+#include "user/lb/flow_table.h"
+
+namespace xdplb {
+
+class FlowStore {
+ public:
+  // Adopts what lies there, as far as `config` still has its targets and services. Call with the daemon lock held.
+  static Result<std::unique_ptr<FlowStore>> open(const ShmName& name, uint32_t flows, const Config& config,
+                                                 uint64_t now_ns);
+  ~FlowStore();
+  FlowStore(const FlowStore&) = delete;
+  FlowStore& operator=(const FlowStore&) = delete;
+
+  // Makes tables until there are `tables`. Those that exist stay where they are.
+  Result<void> grow_to(size_t tables);
+  [[nodiscard]] size_t size() const { return tables_.size(); }
+  [[nodiscard]] FlowTable& table(size_t i) { return tables_[i]->table; }
+  [[nodiscard]] std::vector<FlowReader> readers() const;
+
+  // Says in every table whose flows a service's are, for the next daemon.
+  void name_services(const Config& config);
+
+  // What was adopted, in words: "4711 flows kept" or why none could be.
+  [[nodiscard]] const std::string& report() const { return report_; }
+  [[nodiscard]] uint64_t len_bytes() const;
+
+ private:
+  struct Table {
+    std::span<std::byte> memory;
+    FlowTable table;
+  };
+  explicit FlowStore(std::string path, UniqueFd fd, uint32_t flows)
+      : path_(std::move(path)), fd_(std::move(fd)), flows_(flows) {}
+
+  Result<std::span<std::byte>> map_table(size_t index);
+  Result<void> start_anew();
+
+  std::string path_;
+  UniqueFd fd_;
+  uint32_t flows_;
+  uint64_t secret_ = 0;  // one for all tables, so that a flow's hash serves in each
+  std::vector<std::unique_ptr<Table>> tables_;
+  std::string report_;
+};
+
+}  // namespace xdplb
