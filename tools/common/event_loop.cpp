@@ -22,6 +22,7 @@ Result<void> EventLoop::run() {
     if (auto waited = poller_->wait(ready_, timeout_ns()); !waited) return waited;
     now_ns_ = monotonic_ns();
     for (const ReadyEvent& event : ready_) dispatch(event);
+    retired_.clear();  // before the timers: what they begin may need the descriptors
     fire_timers();
     retired_.clear();
   }

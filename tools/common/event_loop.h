@@ -38,7 +38,7 @@ class EventLoop {
   [[nodiscard]] uint64_t now_ns() const { return now_ns_; }
   [[nodiscard]] const Poller& poller() const { return *poller_; }
 
-  // Destroys `watcher` at the end of the turn, so that it may retire itself from inside its own call.
+  // Destroys `watcher` soon, but after the call that is under way: it may retire itself.
   void retire(std::unique_ptr<Watcher> watcher) { retired_.push_back(std::move(watcher)); }
 
  private:

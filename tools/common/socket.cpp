@@ -98,9 +98,9 @@ Result<UniqueFd> start_connect(Transport transport, const SocketAddress& source,
   if (auto bound = bind_source(fd->get(), source); !bound) return bound.error();
   if (::connect(fd->get(), remote.get(), remote.size_bytes()) != 0 && errno != EINPROGRESS) {
     const int cause = errno;
-    // The kernel's "invalid argument" for a source that no local route covers.
-    if (cause == EINVAL && source.family() != AF_UNSPEC) {
-      return fail_errno(cause, "connect {} from a source without a local route", what);
+    // What the kernel says of a source that is not this host's.
+    if ((cause == EINVAL || cause == ENETUNREACH) && source.family() != AF_UNSPEC) {
+      return fail_errno(cause, "connect {} from a chosen source address, which needs a local route", what);
     }
     return fail_errno(cause, "connect {}", what);
   }

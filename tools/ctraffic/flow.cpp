@@ -129,7 +129,7 @@ void Flow::exchange() {
   watch_.wait_for(fd_.get(), sent_bytes_ < size ? POLLIN | POLLOUT : POLLIN);
 }
 
-// False where the connection is lost.
+// False where the exchange is over.
 bool Flow::send_rest() {
   const size_t size = plan_.packet.size();
   bool refused_before = false;
@@ -153,16 +153,17 @@ bool Flow::send_rest() {
   return true;
 }
 
-// False where the connection is lost.
+// False where the exchange is over without an echo.
 bool Flow::receive_rest() {
   const size_t size = plan_.packet.size();
   std::array<char, 64 * 1024> echo;
   while (received_bytes_ < size) {
     const ssize_t n = ::recv(fd_.get(), echo.data(), std::min(echo.size(), size - received_bytes_), 0);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && (errno == EAGAIN || is_udp())) return true;
+    if (n < 0 && errno == EAGAIN) return true;
     if (n < 0) {
-      lost(failure("read", errno));
+      // A refused datagram is a lost packet like any other.
+      is_udp() ? pace() : lost(failure("read", errno));
       return false;
     }
     if (n == 0 && !is_udp()) {

@@ -30,9 +30,7 @@ Result<std::unique_ptr<tools::UdpServer>> listen_udp(tools::EventLoop& loop, con
                                                      const std::string& host) {
   auto addresses = tools::resolve(options.udp_address, tools::Purpose::listen);
   if (!addresses) return addresses.error();
-  auto udp = tools::UdpServer::listen(loop, addresses->front(), echo_datagrams(host));
-  if (udp) tools::console_line("Listen on UDP address;  " + options.udp_address);
-  return udp;
+  return tools::UdpServer::listen(loop, addresses->front(), echo_datagrams(host));
 }
 
 Result<void> serve(tools::EventLoop& loop, const Options& options) {
@@ -43,7 +41,6 @@ Result<void> serve(tools::EventLoop& loop, const Options& options) {
   if (!addresses) return addresses.error();
   auto tcp = tools::TcpServer::listen(loop, addresses->front(), echo_sessions(*host));
   if (!tcp) return tcp.error();
-  tools::console_line("Listen on address;  " + options.tcp_address);
   std::unique_ptr<tools::UdpServer> udp;
   if (options.udp) {
     auto opened = listen_udp(loop, options, *host);
@@ -52,6 +49,9 @@ Result<void> serve(tools::EventLoop& loop, const Options& options) {
   }
   auto signals = tools::StopSignals::create(loop, [&loop] { loop.stop(); });
   if (!signals) return signals.error();
+  // Last: who reads this may connect, and may send a signal.
+  if (udp) tools::console_line("Listen on UDP address;  " + options.udp_address);
+  tools::console_line("Listen on address;  " + options.tcp_address);
   return loop.run();
 }
 

@@ -26,16 +26,17 @@ Result<int> serve(tools::EventLoop& loop, const Options& options) {
   if (!addresses) return addresses.error();
   auto tcp = tools::TcpServer::listen(loop, addresses->front(), name_sessions(*host));
   if (!tcp) return tcp.error();
-  tools::console_line("Listen on address;  " + options.address);
   std::unique_ptr<tools::UdpServer> udp;
   if (options.udp) {
     auto opened = tools::UdpServer::listen(loop, addresses->front(), name_datagrams(*host));
     if (!opened) return opened.error();
     udp = std::move(*opened);
-    tools::console_line("Listen on UDP address;  " + options.address);
   }
   auto signals = tools::StopSignals::create(loop, [&loop] { loop.stop(); });
   if (!signals) return signals.error();
+  // Last: who reads this may connect, and may send a signal.
+  if (udp) tools::console_line("Listen on UDP address;  " + options.address);
+  tools::console_line("Listen on address;  " + options.address);
   if (auto ran = loop.run(); !ran) return ran.error();
   return tools::kExitDone;
 }
