@@ -85,7 +85,8 @@ def unrelated() -> None:
         refuse("icmp_unrelated", f"error: ipv{version} about a stranger", error(version, strangers[version] / tcp))
         refuse("icmp_unrelated", f"error: ipv{version} about the client's packet", error(version, ip(version) / tcp))
         refuse("l4_header", f"error: ipv{version} about the other family", error(version, quoted(10 - version) / tcp))
-    refuse("l4_header", "error: ipv4 header of 4 words", error(4, b"\x44" + bytes(quoted(4) / tcp)[1:]))
+    for first, name in ((0x44, "header of 4 words"), (0x65, "header of version 6")):
+        refuse("l4_header", f"error: ipv4 {name}", error(4, bytes([first]) + bytes(quoted(4) / tcp)[1:]))
 
 
 def headers_inside() -> None:

@@ -3,11 +3,11 @@
 import struct
 
 from scapy.layers.inet import ICMP, TCP, UDP, IPOption, fragment
-from scapy.layers.inet6 import IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, fragment6
+from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, fragment6
 from scapy.layers.l2 import Dot1Q
 from scapy.packet import Packet, Raw
 
-from .build import VERSIONS, accept, ether, ip, refuse
+from .build import ICMP_OF_VERSION, VERSIONS, accept, ether, ip, refuse
 
 # A first fragment of sixteen bytes: the datagram's length is that of the whole.
 FIRST_UDP = UDP(sport=1, dport=2, len=100) / Raw(bytes(8))
@@ -29,6 +29,9 @@ def sent() -> None:
             accept(f"fragment: ipv6 udp of {size}, {n}", ether() / piece)
     for n, piece in enumerate(fragment(ip(4, id=7) / ICMP(type=8, id=7) / Raw(b"p" * 1000), fragsize=512)):
         accept(f"fragment: ipv4 echo, {n}", ether() / piece)
+    echo6 = ip(6) / IPv6ExtHdrFragment(id=7) / ICMPv6EchoRequest(id=7, data=b"p" * 1000)
+    for n, piece in enumerate(fragment6(echo6, 600)):
+        accept(f"fragment: ipv6 echo, {n}", ether() / piece)
     tcp = TCP(sport=1, dport=2, flags="A") / Raw(b"t" * 40)
     for n, piece in enumerate(fragment(ip(4, id=8) / tcp, fragsize=8)):
         accept(f"fragment: ipv4 tcp by eight bytes, {n}", ether() / piece)
@@ -41,7 +44,10 @@ def around() -> None:
     accept("fragment: ipv4 padded", bytes(part(4, 3, 0, b"x")) + bytes(25))
     both_sides = ip(6) / IPv6ExtHdrDestOpt() / IPv6ExtHdrFragment(id=5, m=1) / IPv6ExtHdrDestOpt()
     accept("fragment: ipv6 between options", ether() / both_sides / FIRST_UDP)
+    accept("fragment: ipv6 later, of a packet with options", part(6, 4, 1, b"\xff" * 16, 60))
     for version in VERSIONS:
+        unreachable = (b"\3\4" if version == 4 else b"\2\0") + bytes(62)
+        accept(f"fragment: ipv{version} of an error", part(version, 0, 1, unreachable, ICMP_OF_VERSION[version]))
         accept(f"fragment: ipv{version} the last possible byte", part(version, 8191, 0, b"1234567"))
         accept(f"fragment: ipv{version} of an unknown protocol", part(version, 0, 1, bytes(8), 200))
 
