@@ -209,6 +209,8 @@ def test_hostile_clients_harm_nobody():
 
 def test_a_server_without_descriptors_says_so_and_recovers():
     with server("mconnect", preexec_fn=limit_descriptors(64)) as running:
+        # One served before: UBSan looks at a class for the first time through a pipe, and would find no descriptor.
+        assert run("mconnect", "-address", at("::1", running.port)).returncode == 0
         crowd = [socket.create_connection(("::1", running.port)) for _ in range(100)]
         running.wait_for("Too many open files")
         assert "RLIMIT_NOFILE 64" in running.errors

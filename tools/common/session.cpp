@@ -9,7 +9,7 @@
 namespace xdplb::tools {
 namespace {
 
-constexpr size_t kReadBytes = 64 * 1024;
+constexpr size_t kReadBytes = 65536;
 constexpr int kReadsATurn = 8;  // then the other connections have theirs
 
 }  // namespace

@@ -12,7 +12,7 @@
 namespace xdplb::tools {
 namespace {
 
-constexpr size_t kDatagramMax = 64 * 1024;
+constexpr size_t kDatagramMax = 65536;
 constexpr int kDatagramsATurn = 256;
 
 // Turns "it was sent to" into "send from": the control message goes back as it came, but for the interface, which

@@ -19,6 +19,7 @@ constexpr uint64_t kEchoTimeoutNs = kNsPerSec;
 constexpr uint64_t kBackoffStepNs = 100 * kNsPerMs;
 constexpr uint64_t kBackoffMaxNs = kNsPerSec;
 constexpr uint64_t kTooLateNs = 2 * kNsPerSec;
+constexpr size_t kReadBytes = 65536;
 
 }  // namespace
 
@@ -156,7 +157,7 @@ bool Flow::send_rest() {
 // False where the exchange is over without an echo.
 bool Flow::receive_rest() {
   const size_t size = plan_.packet.size();
-  std::array<char, 64 * 1024> echo;
+  std::array<char, kReadBytes> echo;
   while (received_bytes_ < size) {
     const ssize_t n = ::recv(fd_.get(), echo.data(), std::min(echo.size(), size - received_bytes_), 0);
     if (n < 0 && errno == EINTR) continue;
