@@ -1,0 +1,39 @@
+// A directory in /dev/shm of a test's own, gone with everything in it at the end.
+#pragma once
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include <catch2/catch.hpp>
+
+#include "user/ctl/shm_file.h"
+
+namespace xdplb {
+
+class ShmTestDir {
+ public:
+  ShmTestDir() {
+    std::string pattern = "/dev/shm/xdplb-unit-XXXXXX";
+    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+    path_ = pattern;
+  }
+  ~ShmTestDir() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  ShmTestDir(const ShmTestDir&) = delete;
+  ShmTestDir& operator=(const ShmTestDir&) = delete;
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] ShmName name(std::string_view text = "test") const {
+    auto name = ShmName::parse(text, path_);
+    REQUIRE(name);
+    return *name;
+  }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace xdplb
