@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cmd/common.h"
+#include "cmd/operator_vips.h"
 #include "user/ctl/stats_segment.h"
 #include "user/lb/snapshot.h"
 
@@ -50,13 +51,27 @@ void print_default_service(const Config& config, const Service& service) {
   }
 }
 
-void print_vips(const Config& config) {
+struct ShownVip {
+  std::string vip;
+  std::string service;
+  std::string fallback;
+  std::string source;
+};
+
+// Those that bpftool put into the map belong to the default service too; their fallback is what the operator wrote.
+std::vector<ShownVip> all_vips(const Config& config, const std::string& shm) {
+  std::vector<ShownVip> vips;
   for (const Service& service : config.services) {
     for (const IpPrefix& vip : service.vips) {
-      fmt::print("VIP: {} (service {}, fallback {})\n", to_string(vip), service.name,
-                 falls_back_to_pass(service, vip) ? "pass" : "drop");
+      vips.push_back({to_string(vip), service.name, falls_back_to_pass(service, vip) ? "pass" : "drop",
+                      service.is_default ? "vip add" : "file"});
     }
   }
+  const std::string default_name = default_service(config) == nullptr ? "none" : std::string(kDefaultServiceName);
+  for (const IpAddr& vip : list_operator_vips(shm)) {
+    vips.push_back({to_string(IpPrefix{vip, 128}), default_name, "as set", "bpftool"});
+  }
+  return vips;
 }
 
 std::string daemon_state(const ConfigStore& store) {
@@ -89,12 +104,9 @@ nlohmann::ordered_json to_json(const ConfigStore& store, const StoredConfig& sto
     }
   }
   json["vips"] = nlohmann::ordered_json::array();
-  for (const Service& service : config.services) {
-    for (const IpPrefix& vip : service.vips) {
-      json["vips"].push_back({{"vip", to_string(vip)},
-                              {"service", service.name},
-                              {"fallback", falls_back_to_pass(service, vip) ? "pass" : "drop"}});
-    }
+  for (const ShownVip& vip : all_vips(config, store.name().text())) {
+    json["vips"].push_back(
+        {{"vip", vip.vip}, {"service", vip.service}, {"fallback", vip.fallback}, {"source", vip.source}});
   }
   return json;
 }
@@ -109,7 +121,9 @@ Result<int> run(const std::string& shm, bool json) {
     return kExitDone;
   }
   if (const Service* service = default_service(stored->config)) print_default_service(stored->config, *service);
-  print_vips(stored->config);
+  for (const ShownVip& vip : all_vips(stored->config, shm)) {
+    fmt::print("VIP: {} (service {}, fallback {}, from {})\n", vip.vip, vip.service, vip.fallback, vip.source);
+  }
   fmt::print("Generation: {}\nDaemon: {}\n", stored->generation, daemon_state(*store));
   return kExitDone;
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "cmd/common.h"
+#include "cmd/operator_vips.h"
 #include "cmd/vip_check.h"
 
 namespace xdplb {
@@ -86,6 +87,9 @@ Result<int> run_list(const std::string& shm) {
       fmt::print("{:<43} {:<4} {}\n", to_string(vip), falls_back_to_pass(service, vip) ? "pass" : "drop",
                  service.is_default ? "vip add" : "service " + service.name);
     }
+  }
+  for (const IpAddr& vip : list_operator_vips(shm)) {
+    fmt::print("{:<43} {:<4} {}\n", to_string(IpPrefix{vip, 128}), "", "bpftool");
   }
   return kExitDone;
 }

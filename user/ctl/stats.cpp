@@ -42,14 +42,17 @@ Json to_json(const DaemonStats& stats, const WorkerStats& w) {
           {"batches", w.batches},
           {"wakeups", w.wakeups},
           {"busy_ns", w.busy_ns},
-          {"frames", {{"total", w.frames_total}, {"free", w.frames_free}}},
-          {"flows", {{"used", w.flows}, {"max", w.flows_max}, {"hits", w.flow_hits}, {"misses", w.flow_misses}}},
-          {"kernel",
-           {{"rx_dropped", w.kernel_rx_dropped},
-            {"rx_ring_full", w.kernel_rx_ring_full},
-            {"rx_invalid", w.kernel_rx_invalid},
-            {"fill_empty", w.kernel_fill_empty},
-            {"tx_invalid", w.kernel_tx_invalid}}}};
+          {"frames_total", w.frames_total},
+          {"frames_free", w.frames_free},
+          {"flows", w.flows},
+          {"flows_max", w.flows_max},
+          {"flow_hits", w.flow_hits},
+          {"flow_misses", w.flow_misses},
+          {"kernel_rx_dropped", w.kernel_rx_dropped},
+          {"kernel_rx_ring_full", w.kernel_rx_ring_full},
+          {"kernel_rx_invalid", w.kernel_rx_invalid},
+          {"kernel_fill_empty", w.kernel_fill_empty},
+          {"kernel_tx_invalid", w.kernel_tx_invalid}};
 }
 
 // Left-aligned name, right-aligned numbers, in the width of the widest name.
@@ -103,8 +106,8 @@ std::vector<std::string> reason_names() {
 
 std::string stats_to_json(const DaemonStats& stats) {
   Json json = {{"pid", stats.pid},
-               {"started_ns", stats.started_realtime_ns},
-               {"written_ns", stats.written_monotonic_ns},
+               {"started_realtime_ns", stats.started_realtime_ns},
+               {"written_monotonic_ns", stats.written_monotonic_ns},
                {"generation", stats.generation}};
   json["modes"] = Json::object();
   for (const auto& [name, value] : stats.modes) json["modes"][name] = value;

@@ -69,7 +69,7 @@ struct DaemonStats {
 // The names of user/base/reasons.def, for DaemonStats::reasons. Index 0 ("none") is always zero.
 std::vector<std::string> reason_names();
 
-// One JSON object, with `drops` by name.
+// One JSON object: the fields above by their names, `drops` by reason, and the sums over the workers as `total`.
 std::string stats_to_json(const DaemonStats& stats);
 // For people: aligned, without the drop reasons that are zero.
 std::string stats_to_text(const DaemonStats& stats);

@@ -7,9 +7,10 @@ VipRules vip_rules(const Config& config) {
   for (const Service& service : config.services) {
     for (const IpPrefix& vip : service.vips) {
       VipRule rule;
-      rule.fallback = service.fallback_pass ? XDPLB_FALLBACK_PASS : XDPLB_FALLBACK_DROP;
+      const bool pass = falls_back_to_pass(service, vip);
+      rule.fallback = pass ? XDPLB_FALLBACK_PASS : XDPLB_FALLBACK_DROP;
       const auto [it, added] = rules.try_emplace(vip, rule);
-      if (!added && !service.fallback_pass) it->second.fallback = XDPLB_FALLBACK_DROP;
+      if (!added && !pass) it->second.fallback = XDPLB_FALLBACK_DROP;
     }
   }
   return rules;

@@ -104,6 +104,8 @@ TEST_CASE("stats: JSON and text") {
   CHECK(json["total"]["drops"].contains("none") == false);
   CHECK(json["workers"][1]["name"] == "eth2/1");
   CHECK(json["workers"][1]["drops"]["no_target"] == 6);
+  CHECK(json["workers"][1]["kernel_rx_dropped"] == 208);
+  CHECK(json["written_monotonic_ns"] == 2);
   CHECK(json["targets"][0]["packets"] == 10);
   CHECK(json["modes"]["mode"] == "native");
 
