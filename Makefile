@@ -33,6 +33,19 @@ LDFLAGS  += -fsanitize=$(SANITIZE)
 CXXFLAGS += $(if $(findstring clang,$(CXX)),,-Wno-maybe-uninitialized)
 endif
 
+# As many jobs as there are cores, unless the caller says otherwise.
+ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
+endif
+
+# What tests run: with the invariants of debug builds, under AddressSanitizer and UndefinedBehaviorSanitizer unless
+# another sanitizer is asked for.
+comma := ,
+CHECK_SANITIZE := $(if $(SANITIZE),$(SANITIZE),address$(comma)undefined)
+CHECK_FLAGS := -DXDPLB_CHECKS=1 -std=c++20 -O1 -g1 $(WARNINGS) -pthread -fsanitize=$(CHECK_SANITIZE) \
+               -fno-omit-frame-pointer -fno-sanitize-recover=all
+CHECK_LDFLAGS := -pthread -fsanitize=$(CHECK_SANITIZE)
+
 src = $(wildcard $(addsuffix /*.cpp,$(1)))
 obj = $(patsubst %.cpp,$(BUILD)/obj/%.o,$(1))
 # The same objects with the invariants of debug builds checked: what the tests run.
@@ -68,12 +81,12 @@ $(BUILD)/ctraffic: $(call obj,$(call src,tools/ctraffic) $(TOOLCOMMON_SRC) $(BAS
 TOOLS_TESTED := $(filter-out %/main.cpp,$(call src,tools/mconnect tools/ctraffic tools/common))
 $(BUILD)/unit: $(call objc,$(UNIT_SRC) $(LIB_SRC) $(TOOLS_TESTED)) $(BUILD)/obj/bpf_objects.o
 	$(call say,LINK,$@)
-	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CXX) $(CHECK_LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # Tests of the kernel programs through BPF_PROG_TEST_RUN, and of what umem asks of the kernel: need root.
 $(BUILD)/kern-tests: $(call objc,$(KERNT_SRC) $(BASE_SRC) $(call src,umem)) $(BUILD)/obj/bpf_objects.o
 	$(call say,LINK,$@)
-	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CXX) $(CHECK_LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/obj/%.o: %.cpp
 	@mkdir -p $(@D)
@@ -83,7 +96,7 @@ $(BUILD)/obj/%.o: %.cpp
 $(BUILD)/objc/%.o: %.cpp
 	@mkdir -p $(@D)
 	$(call say,CXX,$<)
-	$(Q)$(CCACHE) $(CXX) $(CPPFLAGS) -DXDPLB_CHECKS=1 $(CXXFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CCACHE) $(CXX) $(CPPFLAGS) $(CHECK_FLAGS) -MMD -MP -c -o $@ $<
 
 # The kernel programs. -g gives the BTF that libbpf needs; -mcpu=v3 loads on every kernel that we promise (5.15).
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -I. \
@@ -151,12 +164,15 @@ check: $(BUILD)/unit ## run the unit tests (no privileges needed)
 	$(Q)$(BUILD)/unit
 
 .PHONY: check-asan
-check-asan: ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	$(Q)$(MAKE) --no-print-directory BUILD=build/asan SANITIZE=address,undefined OPT=-O1 check
+check-asan: check ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer (which is how `check` runs)
+
+.PHONY: check-clang
+check-clang: ## the unit tests built by clang
+	$(Q)$(MAKE) --no-print-directory BUILD=build/clang CXX=clang++ check
 
 .PHONY: check-tsan
 check-tsan: ## the unit tests under ThreadSanitizer
-	$(Q)$(MAKE) --no-print-directory BUILD=build/tsan SANITIZE=thread OPT=-O1 check
+	$(Q)$(MAKE) --no-print-directory BUILD=build/tsan SANITIZE=thread check
 
 # Every suite runs, whatever the others did; the summary adds them up and decides.
 .PHONY: test
@@ -225,6 +241,40 @@ $(BUILD)/%_bench: $(BUILD)/obj/tests/bench/%_bench.o $(BENCH_LIB)
 .PHONY: vm-test
 vm-test: all deps-vm ## xdplb in virtual machines: zero copy, and the oldest kernel (tests/vm/README.md)
 	$(Q)tests/vm/run --build $(BUILD)
+
+# --- lint -------------------------------------------------------------------------------------------------
+
+CXX_FILES = $(shell git ls-files '*.cpp' '*.h' '*.c')
+TIDY_FILES = $(filter-out tests/fuzz/% tests/bench/%,$(shell git ls-files '*.cpp'))
+
+.PHONY: lint
+lint: deps-lint ## clang-format, clang-tidy and shellcheck
+	$(Q)clang-format --dry-run -Werror $(CXX_FILES)
+	$(Q)shellcheck $$(git grep -lE '^#!.*\b(ba)?sh\b' -- . ':!*.md')
+	$(Q)printf '%s\n' $(TIDY_FILES) | xargs -P $$(nproc) -n 4 sh -c \
+	    'clang-tidy --quiet "$$@" -- -std=c++20 $(CPPFLAGS) -Wno-unknown-warning-option 2>/dev/null' tidy
+
+# --- install ----------------------------------------------------------------------------------------------
+
+BINDIR  = $(DESTDIR)$(PREFIX)/bin
+LIBDIR  = $(DESTDIR)$(PREFIX)/lib/xdplb
+MANDIR  = $(DESTDIR)$(PREFIX)/share/man/man8
+DOCDIR  = $(DESTDIR)$(PREFIX)/share/doc/xdplb
+COMPDIR = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+
+.PHONY: install
+install: all ## install into $(DESTDIR)$(PREFIX)
+	$(Q)install -d $(BINDIR) $(LIBDIR) $(MANDIR) $(DOCDIR) $(COMPDIR)
+	$(Q)install -m 755 $(BINS) $(BINDIR)
+	$(Q)install -m 644 $(BUILD)/xdp_vip_kern.o $(LIBDIR)
+	$(Q)install -m 644 cmd/xdplb.8 $(MANDIR)
+	$(Q)install -m 644 README.md $(wildcard configs/*.json) $(DOCDIR)
+	$(Q)$(BUILD)/xdplb completion > $(COMPDIR)/xdplb
+
+.PHONY: uninstall
+uninstall: ## remove what install put there
+	$(Q)rm -f $(addprefix $(BINDIR)/,$(notdir $(BINS))) $(MANDIR)/xdplb.8 $(COMPDIR)/xdplb
+	$(Q)rm -rf $(LIBDIR) $(DOCDIR)
 
 .PHONY: clean
 clean: ## remove everything that was built
