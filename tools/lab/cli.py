@@ -69,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--servers", type=int, default=4, metavar="N")
         sub.add_argument("--queues", type=int, default=1, metavar="N", help="of the ingress device (1)")
         sub.add_argument("--egress-queues", type=int, default=0, metavar="N", help="of the egress device (as ingress)")
+        sub.add_argument("--generic", action="store_true", help="let generic XDP see all of several queues")
         sub.add_argument("--one-arm", action="store_true", help="ingress and egress are one device")
         sub.add_argument("--mtu", type=int, default=1500)
         sub.add_argument("--vip", action="append", metavar="ADDR/LEN", help="instead of 10.0.0.0/32 and 1000::/128")
@@ -83,13 +84,13 @@ def spec_of(options: argparse.Namespace) -> Spec:
     offloads: dict[str, dict[str, str]] = {}
     for text in options.offload:
         device, _, features = text.partition(":")
-        if "." not in device or not features:
+        if "." not in device or not all("=" in feature for feature in features.split(",")):
             raise ValueError(f"--offload {text}: want NODE.DEV:FEATURE=on|off,...")
         offloads.setdefault(device, {}).update(feature.split("=", 1) for feature in features.split(","))
     values = {name: getattr(options, name) for name in ("clients", "balancers", "servers", "queues", "egress_queues")}
     if options.vip:
         values["vips"] = tuple(options.vip)
-    return Spec(one_arm=options.one_arm, mtu=options.mtu, offloads=offloads, **values)
+    return Spec(one_arm=options.one_arm, generic=options.generic, mtu=options.mtu, offloads=offloads, **values)
 
 
 def show(options: argparse.Namespace) -> int:

@@ -115,8 +115,9 @@ def stop(lab: Lab, balancer: Process) -> None:
     before = len(balancer.output)
     status = balancer.stop()
     print(indented(balancer.output[before:]))
-    left = lab.lb.shell("ip link show | grep -c prog/xdp || true; ls /sys/fs/bpf").stdout.split()
-    print(f"      exit status {status}; XDP programs left on its devices: {left[0]}; pins left: {len(left) - 1}")
+    programs = lab.lb.shell("ip link show | grep prog/xdp || true").stdout.splitlines()
+    pins = lab.lb.shell("find /sys/fs/bpf/lb -type f || true").stdout.splitlines()
+    print(f"      exit status {status}; XDP programs left on its devices: {len(programs)}; pins left: {len(pins)}")
 
 
 # --- telling --------------------------------------------------------------------------------------------------

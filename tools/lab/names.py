@@ -15,7 +15,7 @@ MAX_SERVERS, MAX_BALANCERS, MAX_CLIENTS = 200, 20, 30
 
 # What a packet looks like on a wire: whole checksums and at most one MTU. A veth would keep both for later.
 WIRE = {"tx": "off", "tso": "off", "gso": "off"}
-# NAPI on a veth whose peer sends XDP frames (redirect, live frames): without it ndo_xdp_xmit refuses.
+# GRO gives a veth NAPI, without which its peer cannot send XDP frames to it (redirect, live frames).
 NAPI = {"gro": "on"}
 
 
@@ -28,6 +28,9 @@ class Spec:
     servers: int = 4
     queues: int = 1  # of the balancers' ingress devices
     egress_queues: int = 0  # of their egress devices; 0: as many as ingress
+    # Several queues are for generic XDP. On a veth that sees a packet on the queue one below the one it was sent by, so
+    # the sender needs one more; native XDP refuses a sender with more queues than its own device.
+    generic: bool = False
     one_arm: bool = False  # one device, eth1 on the servers' segment, is both ingress and egress
     mtu: int = 1500
     vips: tuple[str, ...] = ("10.0.0.0/32", "1000::/128")
@@ -53,6 +56,11 @@ class Spec:
     @property
     def ingress_net(self) -> int:
         return SEGMENT if self.one_arm else INGRESS
+
+    @property
+    def sender_queues(self) -> int:
+        """Queues of the device at the other end of the ingress device's cable."""
+        return self.queues + 1 if self.generic and self.queues > 1 else self.queues
 
     def device_queues(self, device: str) -> int:
         """Queues of a balancer's device."""

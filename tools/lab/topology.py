@@ -57,6 +57,7 @@ class Lab:
             m.name: m for m in names.clients(spec) + names.balancers(spec) + names.servers(spec)
         }
         self.nodes: dict[str, Node] = {}
+        self._cable = not spec.one_arm and spec.clients == spec.balancers == 1
         try:
             self._make_nodes()
             self._wire()
@@ -138,8 +139,7 @@ class Lab:
         spec, create, switch, fdb = self.spec, [], [], []
         clients, balancers = names.clients(spec), names.balancers(spec)
         members = {SEGMENT: clients + balancers + names.servers(spec)}
-        cable = not spec.one_arm and len(clients) == len(balancers) == 1
-        if cable:
+        if self._cable:
             left, right = (self._end(m, INGRESS) for m in (clients[0], balancers[0]))
             create.append(f"link add {left} type veth peer {right}")
         elif not spec.one_arm:
@@ -149,7 +149,7 @@ class Lab:
             switch.append(f"link set br{net} up")
             for machine in machines:
                 port = _port(machine, net)
-                queues = self._queues(machine, net)
+                queues = self._port_queues(machine, net)
                 create.append(
                     f"link add {self._end(machine, net)} type veth peer name {port} netns switch mtu {spec.mtu} "
                     f"numrxqueues {queues} numtxqueues {queues}"
@@ -159,7 +159,7 @@ class Lab:
         _batch(["ip"], create)
         _batch(["ip", "-n", "switch"], switch)
         _batch(["bridge", "-n", "switch"], fdb)
-        self._set_offloads(cable)
+        self._set_offloads()
 
     def _end(self, machine: Machine, net: int) -> str:
         """Arguments of `ip link add` for a machine's end of a cable into network `net`."""
@@ -170,22 +170,32 @@ class Lab:
         )
 
     def _queues(self, machine: Machine, net: int) -> int:
-        """Clients have as many as the ingress device that they send to, so that they reach all of its queues."""
-        if machine in names.balancers(self.spec):
-            return self.spec.device_queues(f"eth{net}")
-        if machine in names.clients(self.spec) and net == self.spec.ingress_net:
-            return self.spec.queues
+        """Of a machine's device. Clients have what it takes to reach every queue of the ingress device: behind a switch
+        one more than its port, since a veth that is handed a packet of queue n passes it on as if it were of n - 1."""
+        spec = self.spec
+        if machine in names.balancers(spec):
+            return spec.device_queues(f"eth{net}")
+        if machine in names.clients(spec) and net == spec.ingress_net:
+            return spec.sender_queues if self._cable else spec.sender_queues + (spec.queues > 1)
         return 1
 
-    def _set_offloads(self, cable: bool) -> None:
+    def _port_queues(self, machine: Machine, net: int) -> int:
+        """Of the switch's end of a machine's cable."""
+        if machine in names.balancers(self.spec) and net == self.spec.ingress_net:
+            return self.spec.sender_queues
+        return self._queues(machine, net)
+
+    def _set_offloads(self) -> None:
         spec = self.spec
         offloads = {f"{client.name}.eth{spec.ingress_net}": WIRE for client in names.clients(spec)}
         for balancer in names.balancers(spec):
-            offloads[f"switch.{_port(balancer, SEGMENT)}"] = NAPI
+            offloads[f"switch.{_port(balancer, SEGMENT)}"] = NAPI | (WIRE if spec.one_arm else {})
         for device, features in spec.offloads.items():
             offloads[device] = offloads.get(device, {}) | features
         for device, features in offloads.items():
             node, name = device.split(".", 1)
+            if node not in self.nodes:
+                raise SandboxError(f"offloads of {device}: there is no machine {node}")
             words = " ".join(f"{feature} {value}" for feature, value in features.items())
             self.nodes[node].run(f"ethtool -K {name} {words}")
 
