@@ -32,17 +32,14 @@ def activate_servers(lab: Lab, node: Node | None = None, targets: int | None = N
 
 
 class Stats:
-    """What `xdplb stats --json` says, with the sums over the workers."""
+    """What `xdplb stats --json` says, in short."""
 
     def __init__(self, report: dict):
         self.report = report
+        total = report["total"]
+        self.rx, self.tx, self.held = total["rx"], total["tx"], total["held"]
+        self.drops = Counter({reason: count for reason, count in total["drops"].items() if count})
         self.workers: list[dict] = report["workers"]
-        self.rx = sum(worker["rx"] for worker in self.workers)
-        self.tx = sum(worker["tx"] for worker in self.workers)
-        self.held = sum(worker["held"] for worker in self.workers)
-        self.drops = Counter()
-        for worker in self.workers:
-            self.drops.update({reason: count for reason, count in worker["drops"].items() if count})
         self.kernel_rx_dropped = sum(worker["kernel_rx_dropped"] for worker in self.workers)
         self.targets: dict[str, int] = {target["name"]: target["packets"] for target in report["targets"]}
 

@@ -49,9 +49,8 @@ class Course:
 
     def __init__(self, lab: Lab, flows: Flows):
         self._flows = flows
-        self._in, self._out = Tap(lab.client, "eth2"), Tap(lab["switch"], "lb.1")
-        forwarded = sent_by(lab.lb, "eth1")
-        self._ours = lambda frame: forwarded(frame) and frame[23] == flows.protocol
+        self._in, self._out = Tap(lab.client, "eth2"), Tap(lab["switch"], "lb.1", flows.protocol)
+        self._ours = sent_by(lab.lb, "eth1")
         self._name = {mac_bytes(server.mac(names.SEGMENT)): server.name for server in names.servers(lab.spec)}
 
     def __enter__(self) -> "Course":

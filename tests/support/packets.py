@@ -1,5 +1,6 @@
 """Raw frames into and out of a device of the lab. Frames are bytes; scapy builds and parses them at the caller's."""
 
+import ctypes
 import select
 import socket
 import struct
@@ -16,7 +17,9 @@ SO_RCVBUFFORCE = 33
 TP_STATUS_VLAN_VALID = 1 << 4
 TP_STATUS_VLAN_TPID_VALID = 1 << 6
 AUXDATA = struct.Struct("=IIIHHHH")  # struct tpacket_auxdata
+SO_ATTACH_FILTER = 26
 RECEIVE_BUFFER = 64 << 20
+FRAMES_AT_ONCE = 4096
 
 
 class Tap:
@@ -24,12 +27,15 @@ class Tap:
 
     It sees what reaches the device's stack, so not what an XDP program took first. VLAN tags are put back."""
 
-    def __init__(self, node: Node, device: str):
+    def __init__(self, node: Node, device: str, ipv4_protocol: int | None = None):
+        """With a protocol, only untagged IPv4 packets of it are received."""
         with node.network():
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
             self._socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
             self._socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
             self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
+            if ipv4_protocol is not None:
+                _attach_filter(self._socket, ipv4_protocol)
             self._socket.bind((device, ETH_P_ALL))
         self._socket.setblocking(False)
         self._kept: list[bytes] = []
@@ -54,13 +60,14 @@ class Tap:
                     select.select([], [self._socket], [], 0.1)
 
     def frames(self) -> list[bytes]:
-        """Everything received since the tap was opened."""
-        while True:
+        """Everything received since the tap was opened; under a flood, the next part of it."""
+        for _ in range(FRAMES_AT_ONCE):
             try:
                 data, control, _flags, _address = self._socket.recvmsg(65536, 256)
             except BlockingIOError:
-                return self._kept
+                break
             self._kept.append(_with_vlan_tag(data, control))
+        return self._kept
 
     def matching(self, match: Callable[[bytes], bool]) -> list[bytes]:
         return [frame for frame in self.frames() if match(frame)]
@@ -84,6 +91,21 @@ class Tap:
     def forget(self) -> None:
         """Drops what was received so far."""
         self.frames().clear()
+
+
+def _attach_filter(tap: socket.socket, ipv4_protocol: int) -> None:
+    """EtherType 0x0800 and that protocol, in classic BPF."""
+    load_half, load_byte, jump_if_equal, done = 0x28, 0x30, 0x15, 0x06
+    program = [
+        (load_half, 0, 0, 12),
+        (jump_if_equal, 0, 3, 0x0800),
+        (load_byte, 0, 0, 23),
+        (jump_if_equal, 0, 1, ipv4_protocol),
+        (done, 0, 0, 0xFFFF),
+        (done, 0, 0, 0),
+    ]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in program))
+    tap.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HxxxxxxQ", len(program), ctypes.addressof(code)))
 
 
 def mac_bytes(mac: str) -> bytes:
