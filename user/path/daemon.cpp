@@ -8,6 +8,7 @@
 
 #include "user/base/clock.h"
 #include "user/base/log.h"
+#include "user/lb/config_diff.h"
 #include "user/path/vip_rules.h"
 
 namespace xdplb {
@@ -140,9 +141,17 @@ void Daemon::adopt(const StoredConfig& stored) {
       return;
     }
   }
+  const std::vector<std::string> changes = describe_changes(config_, stored.config);
   config_ = stored.config;
   slots_->flows->name_services(config_);
   snapshots_->publish(compile_snapshot(config_, stored.generation, &snapshots_->current(), options_.flows));
+  // A script may change hundreds of things at once: the first say what is going on.
+  constexpr size_t kLinesMax = 8;
+  for (size_t i = 0; i < std::min(changes.size(), kLinesMax); ++i) {
+    log_info("generation {}: {}", stored.generation, changes[i]);
+  }
+  if (changes.size() > kLinesMax)
+    log_info("generation {}: and {} more", stored.generation, changes.size() - kLinesMax);
 }
 
 void Daemon::refuse(uint64_t generation, const std::string& why) {

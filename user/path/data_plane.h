@@ -83,7 +83,6 @@ class DataPlane {
   std::optional<EgressProgram> egress_program_;  // two-arm only
   std::vector<std::unique_ptr<WorkerRig>> rigs_;
   std::vector<std::string> warnings_;
-  bool stopped_ = false;
 };
 
 }  // namespace xdplb

@@ -92,7 +92,9 @@ Result<Attachment> attach_xdp(const LinkInfo& link, int prog_fd, XdpModeChoice c
 }
 
 bool detach_xdp(const Attachment& attachment, int prog_fd) {
-  LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = prog_fd);
+  bpf_xdp_attach_opts opts = {};
+  opts.sz = sizeof opts;
+  opts.old_prog_fd = prog_fd;
   const uint32_t flag = attachment.mode == XdpMode::generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
   const int rc = bpf_xdp_detach(static_cast<int>(attachment.ifindex), flag | XDP_FLAGS_REPLACE, &opts);
   take_words();
@@ -119,7 +121,9 @@ void BpfObjectCloser::operator()(bpf_object* object) const {
 
 Result<BpfObject> open_bpf_object(std::span<const uint8_t> bytes, const char* name) {
   libbpf_set_print(keep_words);
-  LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = name);
+  bpf_object_open_opts opts = {};
+  opts.sz = sizeof opts;
+  opts.object_name = name;
   BpfObject object(bpf_object__open_mem(bytes.data(), bytes.size(), &opts));
   if (object == nullptr) return fail_errno(errno, "Cannot open the embedded BPF object {} ({})", name, take_words());
   return object;

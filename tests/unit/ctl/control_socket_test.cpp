@@ -175,7 +175,8 @@ TEST_CASE("control socket: silent and vanishing clients harm nobody") {
   // They ask for much and go without reading.
   for (int i = 0; i < 20; ++i) {
     const UniqueFd fd = connect_raw(path);
-    static_cast<void>(::send(fd.get(), "{\"verb\": \"length\", \"args\": {\"bytes\": 1000000}}\n", 49, MSG_NOSIGNAL));
+    const std::string_view request = "{\"verb\": \"length\", \"args\": {\"bytes\": 1000000}}\n";
+    static_cast<void>(::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL));
   }
   CHECK(is_served_eventually(path));
   {
