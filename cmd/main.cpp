@@ -29,6 +29,11 @@ constexpr Command kCommands[] = {
     {"completion", "print the completion script for bash", setup_completion},
 };
 
+bool is_command(const std::string& name) {
+  return std::any_of(std::begin(kCommands), std::end(kCommands),
+                     [&](const Command& command) { return command.name == name; });
+}
+
 int run(CLI::App& app, const Action& action) {
   const Result<int> done = action();
   // A reader that went away, or a full disk, must not look like success.
@@ -54,6 +59,10 @@ int main(int argc, char** argv) {
   }
 
   std::vector<std::string> args = normalise_args(argc, argv);
+  if (!args.empty() && !args.front().starts_with('-') && !is_command(args.front())) {
+    fmt::print(stderr, "Unknown command [{}]; `xdplb --help` lists them\n", args.front());
+    return kExitUsage;
+  }
   std::reverse(args.begin(), args.end());  // as CLI11 wants them
   try {
     app.parse(args);

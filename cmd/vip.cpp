@@ -70,6 +70,12 @@ Result<void> del(Config& config, const std::vector<IpPrefix>& vips) {
 Result<int> run_del(const Options& options) {
   const auto vips = parse_all(options.addresses);
   if (!vips) return vips.error();
+  // What bpftool put into the map is the operator's: it is not in the configuration, and stays.
+  for (const IpAddr& by_hand : list_operator_vips(options.shm)) {
+    if (std::find(vips->begin(), vips->end(), IpPrefix{by_hand, 128}) == vips->end()) continue;
+    return fail("{} was put into the map by hand: remove it with `bpftool map delete name xdp_vip_map key ...`",
+                to_string(by_hand));
+  }
   auto store = open_store(options.shm, ConfigStore::Access::write);
   if (!store) return store.error();
   const auto generation = store->update([&](Config& config) { return del(config, *vips); });

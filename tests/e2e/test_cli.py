@@ -196,6 +196,10 @@ def test_wrong_usage_is_status_2_with_words_on_stderr(arguments):
     assert refused(*arguments, status=2) != ""
 
 
+def test_an_unknown_command_is_named():
+    assert refused("nonsense", status=2) == "Unknown command [nonsense]; `xdplb --help` lists them"
+
+
 def test_help_is_status_0():
     assert "init" in ok("--help")
     assert "--mac" in ok("activate", "-h")

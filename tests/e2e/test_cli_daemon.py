@@ -65,6 +65,8 @@ def test_vips_by_hand_are_shown_and_fallbacks_reach_the_map(lab, daemon):
     lab.lb.run(["bpftool", "map", "update", "name", "xdp_vip_map", "key", "hex", *(f"{b:02x}" for b in by_hand),
                 "value", "1", "0", "0", "0"])
     assert ["10.9.8.7/32", "bpftool"] in [line.split() for line in xdplb(lab.lb, "vip", "list").stdout.splitlines()]
+    refused = xdplb(lab.lb, "vip", "del", "10.9.8.7", check=False)
+    assert refused.returncode == 1 and "10.9.8.7 was put into the map by hand" in refused.stderr
     assert "VIP: 10.9.8.7/32 (service default, fallback as set, from bpftool)" in xdplb(lab.lb, "show").stdout
 
     xdplb(lab.lb, "vip", "add", "--fallback=pass", "10.0.0.77")

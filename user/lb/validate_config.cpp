@@ -3,9 +3,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
-#include <map>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "user/lb/config.h"
 #include "user/lb/maglev.h"
@@ -109,19 +107,23 @@ Result<void> check_listen(const std::string& path, const Listen& listen) {
   return {};
 }
 
-Result<void> check_uses(const std::string& path, const Config& config, const Service& service) {
+// There may be a quarter of a million uses in all, so paths are written only for what is wrong, and one array for all
+// services remembers which service named a target last.
+Result<void> check_uses(const std::string& path, const Config& config, const Service& service,
+                        std::vector<const Service*>& last_user) {
   if (service.targets.size() > kMaxServiceTargets) {
     return fail("{}: {} are too many, at most {}", path, service.targets.size(), kMaxServiceTargets);
   }
-  std::unordered_set<uint32_t> seen;
   for (size_t i = 0; i < service.targets.size(); ++i) {
     const TargetUse& use = service.targets[i];
     if (use.target >= config.targets.size()) return fail("{}[{}]: there is no target {}", path, i, use.target);
-    if (!seen.insert(use.target).second) {
+    if (last_user[use.target] == &service) {
       return fail("{}[{}]: \"{}\" is listed twice", path, i, config.targets[use.target].name);
     }
-    if (!use.weight) continue;
-    if (auto ok = check_range(fmt::format("{}[{}].weight", path, i), *use.weight, 0, kMaxWeight); !ok) return ok;
+    last_user[use.target] = &service;
+    if (use.weight && *use.weight > kMaxWeight) {
+      return check_range(fmt::format("{}[{}].weight", path, i), *use.weight, 0, kMaxWeight);
+    }
   }
   return {};
 }
@@ -143,7 +145,8 @@ Result<void> check_table_size(const std::string& path, uint32_t size) {
   return {};
 }
 
-Result<void> check_service(const std::string& path, const Config& config, const Service& service) {
+Result<void> check_service(const std::string& path, const Config& config, const Service& service,
+                           std::vector<const Service*>& last_user) {
   if (auto ok = check_name(path + ".name", service.name); !ok) return ok;
   if (service.is_default != (service.name == kDefaultServiceName)) {
     return fail("{}.name: \"{}\": the default service is called \"{}\", and no other", path, service.name,
@@ -164,7 +167,7 @@ Result<void> check_service(const std::string& path, const Config& config, const 
   for (size_t i = 0; i < service.listen.size(); ++i) {
     if (auto ok = check_listen(fmt::format("{}.listen[{}]", path, i), service.listen[i]); !ok) return ok;
   }
-  if (auto ok = check_uses(path + ".targets", config, service); !ok) return ok;
+  if (auto ok = check_uses(path + ".targets", config, service, last_user); !ok) return ok;
   if (auto ok = check_table_size(path + ".table_size", service.table_size); !ok) return ok;
   if (auto ok = check_timeouts(path + ".timeouts", service.timeouts); !ok) return ok;
   if (auto ok = check_range(path + ".flow_quota_percent", service.flow_quota_percent, 1, 100); !ok) return ok;
@@ -254,11 +257,12 @@ Result<void> check_services(const Config& config) {
     return fail("services: {} are too many, at most {}", config.services.size(), kMaxServices);
   }
   Uniqueness unique("services");
+  std::vector<const Service*> last_user(config.targets.size(), nullptr);
   size_t addresses = 0;
   size_t prefixes = 0;
   for (size_t i = 0; i < config.services.size(); ++i) {
     const Service& service = config.services[i];
-    if (auto ok = check_service(fmt::format("services[{}]", i), config, service); !ok) return ok;
+    if (auto ok = check_service(fmt::format("services[{}]", i), config, service, last_user); !ok) return ok;
     if (auto ok = unique.add(i, service.name, service.id); !ok) return ok;
     for (const IpPrefix& vip : service.vips) ++(vip.is_host() ? addresses : prefixes);
   }

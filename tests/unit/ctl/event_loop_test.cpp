@@ -1,8 +1,13 @@
 #include "user/ctl/event_loop.h"
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -183,6 +188,34 @@ TEST_CASE("event loop: more watches than the ring has entries") {
     for (const WatchId id : ids) loop->remove(id);
     CHECK(turn(*loop, 5) == 0);
   }
+}
+
+// From here on io_uring_setup(2) fails for this process, as in many containers.
+bool forbid_io_uring() {
+  sock_filter rules[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),  // the number of the system call
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program{4, rules};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+TEST_CASE("event loop: where io_uring is forbidden, epoll and the reason") {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (!forbid_io_uring()) ::_exit(2);
+    const auto automatic = EventLoop::create(LoopBackend::automatic);
+    const auto forced = EventLoop::create(LoopBackend::io_uring);
+    const bool right = automatic && (*automatic)->name() == "epoll" &&
+                       (*automatic)->fallback_reason() == "io_uring_queue_init: Operation not permitted" && !forced;
+    ::_exit(right ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
 }
 
 TEST_CASE("event loop: which back end, and why") {
