@@ -188,6 +188,10 @@ test: deps ## install what is missing, build, run every suite (root); last line:
 e2e: all ## the end-to-end tests alone (root)
 	$(Q)XDPLB_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest tests/e2e -q
 
+.PHONY: e2e-epoll
+e2e-epoll: all ## the end-to-end tests with daemons that do without io_uring (root)
+	$(Q)XDPLB_LB_OPTIONS=--event-loop=epoll XDPLB_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest tests/e2e -q
+
 .PHONY: demo
 demo: deps ## install what is missing, build, and show xdplb at work in a lab of namespaces (root)
 	$(Q)$(MAKE) --no-print-directory all

@@ -1,6 +1,7 @@
 """xdplb on a balancer of the lab: configuring, starting, asking, stopping."""
 
 import json
+import os
 import time
 from collections import Counter
 
@@ -57,7 +58,9 @@ class Daemon:
 
     def __init__(self, lab: Lab, *options: str, node: Node | None = None, wait: bool = True):
         self.node = node or lab.lb
-        command = ["xdplb", "lb", f"--idev={lab.spec.ingress_device}", "--edev=eth1", *options]
+        # XDPLB_LB_OPTIONS: for every daemon of a run, as `make e2e-epoll` uses it.
+        everywhere = os.environ.get("XDPLB_LB_OPTIONS", "").split()
+        command = ["xdplb", "lb", f"--idev={lab.spec.ingress_device}", "--edev=eth1", *everywhere, *options]
         self.process: Process = self.node.start(command)
         if wait:
             self.wait_ready()
