@@ -31,6 +31,11 @@ Result<void> check_vip_range(const IpPrefix& vip) {
     return fail("{} would take every packet of this host; {}", to_string(vip), kWayOut);
   }
   if (vip.len == 0) return fail("{} would take every packet of this host; {}", to_string(vip), kWayOut);
+  const auto all_v4 = parse_prefix("0.0.0.0/0");
+  if (!all_v4) return all_v4.error();
+  if (vip.len < kV4PrefixBits && vip.contains(all_v4->addr)) {
+    return fail("{} contains ::ffff:0:0/96, which stands for all of IPv4", to_string(vip));
+  }
   for (const Special& special : kSpecial) {
     const auto range = parse_prefix(special.prefix);
     if (!range) return range.error();

@@ -144,6 +144,7 @@ def test_init_with_other_numbers_starts_the_targets_anew_and_keeps_the_vips():
         (["vip", "add", "10.0.0.300/32"], '"10.0.0.300/32" is not an address or prefix'),
         (["vip", "add", "0.0.0.0/0"], "0.0.0.0/0 would take every packet of this host; --force if meant"),
         (["vip", "add", "::/0"], "::/0 would take every packet of this host; --force if meant"),
+        (["vip", "add", "::/64"], "::/64 contains ::ffff:0:0/96, which stands for all of IPv4"),
         (["vip", "add", "fe80::1"], "fe80::1/128 is link-local: neighbour discovery needs it; --force if meant"),
         (["vip", "add", "224.0.0.5"], "224.0.0.5/32 is multicast; --force if meant"),
         (["vip", "add", "127.0.0.1"], "127.0.0.1/32 is loopback; --force if meant"),
