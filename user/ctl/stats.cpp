@@ -96,6 +96,17 @@ void add_kernel(std::string& text, const DaemonStats& stats) {
   }
 }
 
+void add_program(std::string& text, const ProgramStats& p) {
+  if (p.unarmed + p.no_socket + p.stale != 0) {
+    text += fmt::format(
+        "fell back in the kernel: {} on queues that are not served, {} without a socket, {} while a worker "
+        "hung\n",
+        p.unarmed, p.no_socket, p.stale);
+  }
+  if (p.other_port != 0)
+    text += fmt::format("left to the kernel: {} for ports that no service names\n", p.other_port);
+}
+
 }  // namespace
 
 std::vector<std::string> reason_names() {
@@ -111,6 +122,10 @@ std::string stats_to_json(const DaemonStats& stats) {
                {"generation", stats.generation}};
   json["modes"] = Json::object();
   for (const auto& [name, value] : stats.modes) json["modes"][name] = value;
+  json["program"] = {{"unarmed", stats.program.unarmed},
+                     {"no_socket", stats.program.no_socket},
+                     {"stale", stats.program.stale},
+                     {"other_port", stats.program.other_port}};
   WorkerStats total;
   total.name = "total";
   Json drops = Json::object();
@@ -147,6 +162,7 @@ std::string stats_to_text(const DaemonStats& stats) {
   text += '\n';
   add_drops(text, stats);
   add_kernel(text, stats);
+  add_program(text, stats.program);
   if (!stats.targets.empty()) {
     const size_t width = name_width(stats.targets, 8);
     text += fmt::format("\n{:<{}} {:>14} {:>18} {:>12}\n", "target", width, "packets", "bytes", "flows");

@@ -52,6 +52,16 @@ struct ServiceStats {
   friend bool operator==(const ServiceStats&, const ServiceStats&) = default;
 };
 
+// Packets for a VIP that the kernel program did not hand to a worker. All but the last took the VIP's fallback
+// action.
+struct ProgramStats {
+  uint64_t unarmed = 0;     // came in on a device or queue that nobody serves
+  uint64_t no_socket = 0;   // the queue's socket is gone
+  uint64_t stale = 0;       // the queue's worker gave no sign of life
+  uint64_t other_port = 0;  // no service listens there: passed to the kernel
+  friend bool operator==(const ProgramStats&, const ProgramStats&) = default;
+};
+
 struct DaemonStats {
   uint32_t pid = 0;
   uint64_t started_realtime_ns = 0;   // CLOCK_REALTIME
@@ -59,6 +69,7 @@ struct DaemonStats {
   uint64_t generation = 0;            // of the configuration that the workers use
   // How it runs, in words: {"mode", "native"}, {"zero-copy", "off: ..."}, ... in the order to print.
   std::vector<std::pair<std::string, std::string>> modes;
+  ProgramStats program;
   std::vector<std::string> reasons;  // names of the drop counters
   std::vector<WorkerStats> workers;
   std::vector<TargetStats> targets;

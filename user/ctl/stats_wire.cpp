@@ -26,8 +26,9 @@ struct Header {
   uint32_t target_count;
   uint32_t service_bytes;
   uint32_t service_count;
+  uint64_t program_unarmed, program_no_socket, program_stale, program_other_port;
 };
-static_assert(sizeof(Header) == 72);
+static_assert(sizeof(Header) == 104);
 
 struct ModeRecord {
   char name[kNameBytes];
@@ -159,6 +160,10 @@ std::vector<uint8_t> encode_stats(const DaemonStats& stats) {
   header.target_count = static_cast<uint32_t>(stats.targets.size());
   header.service_bytes = sizeof(ServiceRecord);
   header.service_count = static_cast<uint32_t>(stats.services.size());
+  header.program_unarmed = stats.program.unarmed;
+  header.program_no_socket = stats.program.no_socket;
+  header.program_stale = stats.program.stale;
+  header.program_other_port = stats.program.other_port;
 
   std::vector<uint8_t> bytes;
   append(bytes, header);
@@ -204,6 +209,7 @@ Result<DaemonStats> decode_stats(std::span<const uint8_t> bytes) {
   stats.started_realtime_ns = header.started_realtime_ns;
   stats.written_monotonic_ns = header.written_monotonic_ns;
   stats.generation = header.generation;
+  stats.program = {header.program_unarmed, header.program_no_socket, header.program_stale, header.program_other_port};
 
   if (!reader.has(header.mode_count, header.mode_bytes)) return damaged;
   for (uint32_t i = 0; i < header.mode_count; ++i) {

@@ -41,6 +41,7 @@ struct alignas(128) WorkerCounters {
   // By id: what was sent to a target, and for a service; a page each is touched only where ids are in use.
   std::unique_ptr<TrafficCounter[]> targets = std::make_unique<TrafficCounter[]>(kMaxTargets);
   std::unique_ptr<TrafficCounter[]> services = std::make_unique<TrafficCounter[]>(kMaxServices);
+  std::unique_ptr<Counter[]> service_drops = std::make_unique<Counter[]>(kMaxServices);
 
   void drop(Reason reason, uint64_t n = 1) { drops[static_cast<size_t>(reason)].add(n); }
   [[nodiscard]] uint64_t dropped() const {

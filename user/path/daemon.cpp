@@ -270,7 +270,10 @@ DaemonStats Daemon::gather_stats() {
   stats.written_monotonic_ns = monotonic_ns();
   stats.generation = adoption_.adopted_generation;
   stats.reasons = reason_names();
-  if (plane_ != nullptr) stats.modes = plane_->modes();
+  if (plane_ != nullptr) {
+    stats.modes = plane_->modes();
+    stats.program = plane_->program_stats();
+  }
   const std::vector<FlowReader> readers = slots_->flows->readers();
   for (const Target& t : config_.targets) {
     if (!t.has_mac()) continue;
@@ -288,6 +291,7 @@ DaemonStats Daemon::gather_stats() {
     for (const auto& c : slots_->counters) {
       of.packets += c->services[s.id].packets.get();
       of.bytes += c->services[s.id].bytes.get();
+      of.drops += c->service_drops[s.id].get();
     }
     stats.services.push_back(std::move(of));
   }

@@ -212,6 +212,20 @@ bool DataPlane::uses(uint32_t ifindex) const {
                      [ifindex](const PlaneDevice& d) { return d.link.ifindex == ifindex; });
 }
 
+ProgramStats DataPlane::program_stats() const {
+  const std::vector<uint64_t> counts = program_->maps().counts();
+  ProgramStats stats;
+  if (counts.size() == XDPLB_COUNTS) {
+    stats.unarmed = counts[XDPLB_COUNT_UNARMED];
+    stats.no_socket = counts[XDPLB_COUNT_NO_SOCKET];
+    stats.other_port = counts[XDPLB_COUNT_OTHER_PORT];
+  }
+  for (const auto& rig : rigs_) {
+    for (const IngressQueue& in : rig->plan().ingress) stats.stale += program_->maps().read_slot(in.slot).fallback;
+  }
+  return stats;
+}
+
 bool DataPlane::stop() {
   for (const auto& rig : rigs_) {
     for (const IngressQueue& in : rig->plan().ingress) program_->maps().disarm(in.slot);

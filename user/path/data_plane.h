@@ -12,6 +12,7 @@
 
 #include "user/ctl/flow_store.h"
 #include "user/ctl/netlink.h"
+#include "user/ctl/stats.h"
 #include "user/path/channels.h"
 #include "user/path/egress_program.h"
 #include "user/path/options.h"
@@ -56,6 +57,7 @@ class DataPlane {
   // What an operator should know before trusting it with traffic.
   [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
 
+  [[nodiscard]] ProgramStats program_stats() const;
   [[nodiscard]] XdpProgram& program() { return *program_; }
   [[nodiscard]] const std::vector<PlaneDevice>& devices() const { return devices_; }
   [[nodiscard]] const std::vector<std::unique_ptr<WorkerRig>>& rigs() const { return rigs_; }

@@ -65,6 +65,7 @@ void transmit(Port& egress, FramePool& pool, Batch& batch, WorkerCounters& count
   for (uint32_t i = 0; i < batch.count; ++i) {
     if (packets.fate[i] != Fate::drop) continue;
     counters.drop(packets.reason[i]);
+    if (packets.service[i] != kNoService) counters.service_drops[packets.service[i]].add(1);
     pool.recycle(batch.frames[i].addr);
   }
 }

@@ -23,6 +23,7 @@ DaemonStats sample() {
   stats.written_monotonic_ns = 2;
   stats.generation = 3;
   stats.modes = {{"mode", "native"}, {"zero-copy", "off: veth has none"}};
+  stats.program = {4, 5, 6, 7};
   stats.reasons = reason_names();
   for (uint32_t i = 0; i < 2; ++i) {
     WorkerStats& w = stats.workers.emplace_back();
@@ -108,6 +109,7 @@ TEST_CASE("stats: JSON and text") {
   CHECK(json["written_monotonic_ns"] == 2);
   CHECK(json["targets"][0]["packets"] == 10);
   CHECK(json["modes"]["mode"] == "native");
+  CHECK(json["program"]["stale"] == 6);
 
   const std::string text = stats_to_text(stats);
   CHECK(text.find("zero-copy: off: veth has none") != std::string::npos);
