@@ -76,9 +76,9 @@ using FlowTargetWord = uint64_t;
 // Four entries, each a word of place and a word of life:
 //   place = tag[31:0] << 32 | epoch << 16 | id
 //   life  = deadline << 32 | service << 19 | state << 16 | tag[47:32]        state 0: free
-// The owner writes life = 0, place, life in that order. A reader loads life, place and life again: where both times
-// the lower half of life is the same and the tag matches in both words, they belong together. Each word has half of
-// the tag, so neither is believed on the strength of the other.
+// The owner writes life = 0, place, life in that order. A reader loads place, life and place again: where place is
+// the same both times, life belongs to it (a later life would have come with a later place, an earlier one been
+// cleared before this place). If meanwhile the slot changed hands and back, it is the same flow with the same target.
 struct alignas(64) FlowBucket {
   std::array<uint64_t, kBucketWays> place{};
   std::array<uint64_t, kBucketWays> life{};
@@ -132,17 +132,13 @@ constexpr FlowState state_of(uint64_t life) {
   return static_cast<FlowState>((life >> 16) & 7);
 }
 constexpr uint16_t service_of(uint64_t life) {
-  return static_cast<uint16_t>((life >> 19) & (kMaxServices - 1));
+  return static_cast<uint16_t>(static_cast<uint32_t>(life) >> 19);
 }
 constexpr Tick deadline_of(uint64_t life) {
   return static_cast<Tick>(life >> 32);
 }
 constexpr bool is_live(uint64_t life, Tick now) {
   return state_of(life) != FlowState::none && is_before(now, deadline_of(life));
-}
-// Whether two looks at a life word, with a look at the place between them, saw one flow's.
-constexpr bool is_same_use(uint64_t before, uint64_t after) {
-  return ((before ^ after) & 0xfff8ffff) == 0 && state_of(after) != FlowState::none;
 }
 static_assert(kMaxServices == 1u << 13, "a service fits its 13 bits");
 static_assert(kMaxTargets <= kTargetSlots);

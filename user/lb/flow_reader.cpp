@@ -26,19 +26,18 @@ std::optional<FlowRecord> FlowReader::read(uint32_t slot, uint64_t now_ns) const
   XDPLB_CHECK(slot < slots());
   const FlowBucket& bucket = buckets_[slot / kBucketWays];
   const Tick now = to_tick(now_ns);
-  // acquire: partner is the release of `life` in FlowTable::write, before which come the cold words.
-  const uint64_t life = load_word(bucket.life[slot % kBucketWays], std::memory_order_acquire);
-  if (!is_live(life, now)) return std::nullopt;
-  // acquire: as in find_in_bucket.
+  // acquire, both: as in find_in_bucket. The cold words were written before either.
   const uint64_t place = load_word(bucket.place[slot % kBucketWays], std::memory_order_acquire);
+  const uint64_t life = load_word(bucket.life[slot % kBucketWays], std::memory_order_acquire);
+  if (!is_live(life, now) || load_word(bucket.place[slot % kBucketWays], std::memory_order_relaxed) != place) {
+    return std::nullopt;
+  }
   FlowCold cold;
   for (size_t i = 0; i < cold.words.size(); ++i) {
     cold.words[i] = load_word(cold_[slot].words[i], std::memory_order_relaxed);
   }
   FlowRecord record;
   const uint32_t created_s = unpack_cold(cold, record.key);
-  const uint64_t again = load_word(bucket.life[slot % kBucketWays], std::memory_order_relaxed);
-  if (!is_same_use(life, again)) return std::nullopt;
   // If the slot changed hands meanwhile, some of these words are another flow's, and the tags do not agree.
   const uint64_t key_hash = hash(record.key);
   const FlowTag tag(key_hash);

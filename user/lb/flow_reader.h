@@ -50,27 +50,23 @@ struct FlowRecord {
 // All four entries are compared before any branch: which of them matches is random, and a mispredicted branch costs
 // more than the other three comparisons.
 inline FlowHit find_in_bucket(const FlowBucket* buckets, uint32_t index, FlowTag tag, Tick now) {
+  static_assert(kBucketWays == 4);
   const FlowBucket& bucket = buckets[index];
-  std::array<uint64_t, kBucketWays> life;
-  std::array<uint64_t, kBucketWays> place;
-  uint32_t matches = 0;
-  for (uint32_t way = 0; way < kBucketWays; ++way) {
-    // acquire: partner is the release of `life` in FlowTable::write. It makes the `place` before it visible.
-    life[way] = load_word(bucket.life[way], std::memory_order_acquire);
-    // acquire: partner is the release of `place` in FlowTable::write. It makes the `life = 0` before it visible to
-    // the second look at `life` below, for which relaxed is therefore enough.
-    place[way] = load_word(bucket.place[way], std::memory_order_acquire);
-    const bool match = place[way] >> 32 == tag.low && (life[way] & 0xffff) == tag.high;
-    matches |= static_cast<uint32_t>(match) << way;
-  }
-  for (; matches != 0; matches &= matches - 1) {
+  // relaxed: only says where to look.
+  auto match = [&](uint32_t way) {
+    return static_cast<uint32_t>(load_word(bucket.place[way], std::memory_order_relaxed) >> 32 == tag.low) << way;
+  };
+  for (uint32_t matches = match(0) | match(1) | match(2) | match(3); matches != 0; matches &= matches - 1) {
     const auto way = static_cast<uint32_t>(std::countr_zero(matches));
-    const uint64_t again = load_word(bucket.life[way], std::memory_order_relaxed);
-    if (is_live(again, now) && is_same_use(life[way], again)) {
-      return {.slot = index * kBucketWays + way,
-              .service = service_of(again),
-              .state = state_of(again),
-              .place = place[way]};
+    // acquire: partner is the release of `place` in FlowTable::write. A `life` read after it is no older than it.
+    const uint64_t place = load_word(bucket.place[way], std::memory_order_acquire);
+    // acquire: partner is the release of `life` in FlowTable::write. The `place` read after it is no older than it,
+    // so if that is still the same, `life` is its own.
+    const uint64_t life = load_word(bucket.life[way], std::memory_order_acquire);
+    const uint64_t again = load_word(bucket.place[way], std::memory_order_relaxed);
+    if (place >> 32 == tag.low && (life & 0xffff) == tag.high && is_live(life, now) && again == place) {
+      return {
+          .slot = index * kBucketWays + way, .service = service_of(life), .state = state_of(life), .place = place};
     }
   }
   return {};

@@ -4,8 +4,6 @@
 
 #include <algorithm>
 
-#include "user/net/parse.h"
-
 namespace xdplb {
 namespace {
 
@@ -65,19 +63,6 @@ FlowState first_state(uint8_t protocol, uint8_t tcp_flags) {
   if (is_syn(tcp_flags)) return FlowState::embryonic;
   if ((tcp_flags & (kTcpFin | kTcpRst)) != 0) return FlowState::none;
   return FlowState::unconfirmed;
-}
-
-FlowState next_state(FlowState state, uint8_t tcp_flags) {
-  if (state == FlowState::udp || state == FlowState::other) return state;
-  if ((tcp_flags & kTcpRst) != 0) return FlowState::reset;
-  // A retransmission, or someone who guesses: neither proves anything, and the target answers it as it should.
-  if ((tcp_flags & kTcpSyn) != 0) return state;
-  if ((tcp_flags & kTcpFin) != 0) return FlowState::closing;
-  // After FIN a client acknowledges for as long as the target still sends: each packet renews the short timeout.
-  if (state == FlowState::closing || (tcp_flags & kTcpAck) == 0) return state;
-  // Also out of `reset`: a client that goes on after an RST did not send it (or its target did not accept it), and a
-  // forged one must not cost a connection its entry.
-  return FlowState::established;
 }
 
 bool starts_anew(FlowState state, uint8_t tcp_flags) {

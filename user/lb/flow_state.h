@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "user/lb/config.h"
+#include "user/net/parse.h"
 
 namespace xdplb {
 
@@ -59,11 +60,39 @@ FlowPolicy make_flow_policy(const Service& service, uint32_t flows);
 // we do not know: nothing will follow).
 FlowState first_state(uint8_t protocol, uint8_t tcp_flags);
 
-// A live flow's state after a further packet of it.
-FlowState next_state(FlowState state, uint8_t tcp_flags);
+// A live flow's state after a further packet of it. What next_state gives for each state and flags (FIN, SYN, RST,
+// PSH, ACK: the lower five bits), as a table: the packet path takes one load instead of six branches.
+constexpr FlowState compute_next_state(FlowState state, uint8_t tcp_flags);
+inline FlowState next_state(FlowState state, uint8_t tcp_flags);
 
 // Whether a packet for a live flow begins a new one under the same ports: a SYN after FIN or RST. Its target is then
 // chosen anew.
 bool starts_anew(FlowState state, uint8_t tcp_flags);
+
+constexpr FlowState compute_next_state(FlowState state, uint8_t tcp_flags) {
+  if (state == FlowState::udp || state == FlowState::other) return state;
+  if ((tcp_flags & kTcpRst) != 0) return FlowState::reset;
+  // A retransmission, or someone who guesses: neither proves anything, and the target answers it as it should.
+  if ((tcp_flags & kTcpSyn) != 0) return state;
+  if ((tcp_flags & kTcpFin) != 0) return FlowState::closing;
+  // After FIN a client acknowledges for as long as the target still sends: each packet renews the short timeout.
+  if (state == FlowState::closing || (tcp_flags & kTcpAck) == 0) return state;
+  // Also out of `reset`: a client that goes on after an RST did not send it (or its target did not accept it), and a
+  // forged one must not cost a connection its entry.
+  return FlowState::established;
+}
+
+inline constexpr uint32_t kTcpFlagBits = 5;
+inline constexpr auto kNextStates = [] {
+  std::array<FlowState, kFlowStates << kTcpFlagBits> table{};
+  for (uint32_t i = 0; i < table.size(); ++i) {
+    table[i] = compute_next_state(static_cast<FlowState>(i >> kTcpFlagBits), i & ((1 << kTcpFlagBits) - 1));
+  }
+  return table;
+}();
+
+inline FlowState next_state(FlowState state, uint8_t tcp_flags) {
+  return kNextStates[static_cast<uint32_t>(state) << kTcpFlagBits | (tcp_flags & ((1u << kTcpFlagBits) - 1))];
+}
 
 }  // namespace xdplb

@@ -38,7 +38,7 @@ static_assert(sizeof(FragmentKey) == 40);
 FragmentKey fragment_key(const PacketInfo& info);
 
 struct FragmentDecision {
-  FlowTarget target;
+  FlowTarget target{};
   uint16_t service = 0;
   uint32_t flow = 0;  // bits of the flow's hash: tells a repeated first fragment from another datagram's
   friend bool operator==(const FragmentDecision&, const FragmentDecision&) = default;

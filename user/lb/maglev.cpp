@@ -82,7 +82,7 @@ void fill_equal(std::vector<Cursor>& cursors, std::span<const MaglevTurns> backe
 
 // A calendar: for each of the coming rounds a bitmap of the backends that have a turn in it. A backend's turns are at
 // most weight_max rounds apart, so a ring of one round more is enough. Going through all backends in every round
-// would cost rounds * N, which for one weight of 1000 among ones is thousands of times the work of placing.
+// would cost rounds * N, which for one weight of 1000 among ones is hundreds of times as many visits as turns.
 void fill_weighted(std::vector<Cursor>& cursors, std::span<const MaglevTurns> backends, uint32_t weight_max,
                    Filler& filler) {
   const uint32_t words = words_for(static_cast<uint32_t>(cursors.size()));

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <chrono>
+#include <ctime>
 #include <numeric>
 #include <random>
 #include <vector>
@@ -195,16 +195,19 @@ TEST_CASE("maglev: a changed weight moves few entries of the others", "[maglev]"
   CHECK(moved / 20 < 0.10);
 }
 
-TEST_CASE("maglev: the largest table with the most backends and the worst weights is built in bounded time",
-          "[maglev]") {
+// Visiting every backend in every round would take 850 million visits here, thirty times what equal weights cost.
+TEST_CASE("maglev: one heavy backend among thousands makes the largest table no expensive one", "[maglev]") {
   std::mt19937_64 random(9);
   std::vector<MaglevBackend> set = random_set(4096, random);
+  auto cpu_time = [&] {
+    const std::clock_t start = std::clock();
+    const Table table = build(set, prime_at_most(1u << 20));
+    CHECK(std::count(table.begin(), table.end(), kMaglevNone) == 0);
+    return std::clock() - start;
+  };
+  const std::clock_t equal = cpu_time();
   set[17].weight = 1000;
-  const auto start = std::chrono::steady_clock::now();
-  const Table table = build(set, prime_at_most(1u << 20));
-  // Some 0.1 s here, and a sanitizer's ten times that. Going through every backend in every round takes a minute.
-  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(15));
-  CHECK(std::count(table.begin(), table.end(), kMaglevNone) == 0);
+  CHECK(cpu_time() < 10 * equal);
 }
 
 TEST_CASE("maglev: primes", "[maglev]") {
