@@ -37,6 +37,7 @@ class ConfigReader {
     file.array("targets", [&](const json& value, const std::string& path) { read_target(value, path); });
     file.array("services", [&](const json& value, const std::string& path) { read_service(value, path); });
     file.object("lb_tier", [&](JsonObject& tier) { read_lb_tier(tier); });
+    file.refuse_unknown_keys();
   }
 
   void read_mac(const json& value, const std::string& path, MacAddr& mac) {
@@ -75,6 +76,7 @@ class ConfigReader {
     if (!target.has_mac() && !target.address && target.state != TargetState::down) {
       errors_.set(path, "needs \"mac\" or \"address\", unless its state is \"down\"");
     }
+    object.refuse_unknown_keys();
     target_by_name_.emplace(target.name, static_cast<uint32_t>(config_.targets.size()));
     config_.targets.push_back(std::move(target));
   }
@@ -106,6 +108,7 @@ class ConfigReader {
     });
     object.number("flow_quota_percent", service.flow_quota_percent, 1, 100);
     object.number("embryonic_quota_percent", service.embryonic_quota_percent, 1, 100);
+    object.refuse_unknown_keys();
     config_.services.push_back(std::move(service));
   }
 
@@ -139,6 +142,7 @@ class ConfigReader {
       if (const auto range = read_port_range(element)) return listen.ports.push_back(*range);
       errors_.set(where, fmt::format("{} is not a port or a range of ports", quote_json(element)));
     });
+    object.refuse_unknown_keys();
   }
 
   static std::optional<uint8_t> read_protocol(const json& value) {
@@ -180,6 +184,7 @@ class ConfigReader {
       object.require("name");
       object.string("name", name);
       if (object.has("weight")) object.number("weight", use.weight.emplace(), 0, kMaxWeight);
+      object.refuse_unknown_keys();
     }
     const auto target = target_by_name_.find(name);
     if (target == target_by_name_.end()) {

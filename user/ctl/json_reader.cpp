@@ -97,7 +97,7 @@ JsonObject::JsonObject(const json& value, std::string path, JsonErrors& errors)
   }
 }
 
-JsonObject::~JsonObject() {
+void JsonObject::refuse_unknown_keys() {
   if (!value_.is_object()) return;
   for (const auto& [key, value] : value_.items()) {
     if (known_.contains(key)) continue;
@@ -162,6 +162,7 @@ void JsonObject::object(const std::string& key, const std::function<void(JsonObj
   if (value == nullptr) return;
   JsonObject object(*value, path_of(key), errors_);
   visit(object);
+  object.refuse_unknown_keys();
 }
 
 }  // namespace xdplb

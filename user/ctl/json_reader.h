@@ -35,11 +35,10 @@ class JsonErrors {
   std::optional<Error> first_;
 };
 
-// One object. Reports keys that nobody asked for when it goes.
+// One object. Whoever has read all of it calls refuse_unknown_keys().
 class JsonObject {
  public:
   JsonObject(const nlohmann::json& value, std::string path, JsonErrors& errors);
-  ~JsonObject();
   JsonObject(const JsonObject&) = delete;
   JsonObject& operator=(const JsonObject&) = delete;
 
@@ -60,8 +59,11 @@ class JsonObject {
   // Calls visit(element, path) for each element of an array.
   void array(const std::string& key,
              const std::function<void(const nlohmann::json& element, const std::string& path)>& visit);
-  // Calls visit(object) for an object.
+  // Calls visit(object) for an object, and refuses what it did not ask for.
   void object(const std::string& key, const std::function<void(JsonObject& object)>& visit);
+
+  // Every key that nobody has asked for is an error.
+  void refuse_unknown_keys();
 
   [[nodiscard]] std::string path_of(const std::string& key) const { return path_.empty() ? key : path_ + "." + key; }
 
