@@ -30,6 +30,10 @@ struct WorkerStats {
   uint64_t flows_max = 0;  // size of it
   uint64_t flow_hits = 0;
   uint64_t flow_misses = 0;
+  // New flows that were not entered: no room, the service's share used up, its share of flows that are a SYN only.
+  uint64_t flow_refused_full = 0;
+  uint64_t flow_refused_quota = 0;
+  uint64_t flow_refused_embryonic = 0;
 
   friend bool operator==(const WorkerStats&, const WorkerStats&) = default;
 };

@@ -43,8 +43,9 @@ struct WorkerRecord {
   uint64_t cpu, rx, tx, held, batches, wakeups, busy_ns, frames_total, frames_free;
   uint64_t kernel_rx_dropped, kernel_rx_ring_full, kernel_rx_invalid, kernel_fill_empty, kernel_tx_invalid;
   uint64_t flows, flows_max, flow_hits, flow_misses;
+  uint64_t flow_refused_full, flow_refused_quota, flow_refused_embryonic;
 };
-static_assert(sizeof(WorkerRecord) == kNameBytes + 18 * 8);
+static_assert(sizeof(WorkerRecord) == kNameBytes + 21 * 8);
 struct TargetRecord {
   char name[kNameBytes];
   uint64_t id, packets, bytes, flows;
@@ -93,6 +94,9 @@ WorkerRecord to_record(const WorkerStats& w) {
   r.flows_max = w.flows_max;
   r.flow_hits = w.flow_hits;
   r.flow_misses = w.flow_misses;
+  r.flow_refused_full = w.flow_refused_full;
+  r.flow_refused_quota = w.flow_refused_quota;
+  r.flow_refused_embryonic = w.flow_refused_embryonic;
   return r;
 }
 
@@ -117,6 +121,9 @@ WorkerStats from_record(const WorkerRecord& r) {
   w.flows_max = r.flows_max;
   w.flow_hits = r.flow_hits;
   w.flow_misses = r.flow_misses;
+  w.flow_refused_full = r.flow_refused_full;
+  w.flow_refused_quota = r.flow_refused_quota;
+  w.flow_refused_embryonic = r.flow_refused_embryonic;
   return w;
 }
 

@@ -315,6 +315,9 @@ DaemonStats Daemon::gather_stats() {
     of.flows_max = options_.flows;
     of.flow_hits = readers[w].counter(FlowCounter::hits);
     of.flow_misses = readers[w].counter(FlowCounter::created);
+    of.flow_refused_full = readers[w].counter(FlowCounter::refused_full);
+    of.flow_refused_quota = readers[w].counter(FlowCounter::refused_quota);
+    of.flow_refused_embryonic = readers[w].counter(FlowCounter::refused_embryonic);
     if (w < kernel_stats_.size()) {
       of.kernel_rx_dropped = kernel_stats_[w].rx_dropped;
       of.kernel_rx_ring_full = kernel_stats_[w].rx_ring_full;
