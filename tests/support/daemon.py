@@ -5,6 +5,7 @@ import os
 import time
 from collections import Counter
 
+import pytest
 from lab import Lab, Node
 from lab.names import SEGMENT, servers
 from lab.node import Process
@@ -12,6 +13,7 @@ from lab.node import Process
 from .wait import wait_until
 
 READY = r"^ready$"
+USAGE_ERROR = 2
 
 
 def xdplb(node: Node, *arguments: object, check: bool = True):
@@ -30,6 +32,14 @@ def configure(lab: Lab, node: Node | None = None, targets: int | None = None, m:
 def activate_servers(lab: Lab, node: Node | None = None, targets: int | None = None) -> None:
     for index, server in enumerate(servers(lab.spec)[:targets]):
         xdplb(node or lab.lb, "activate", f"--mac={server.mac(SEGMENT)}", index)
+
+
+def drain(lab: Lab, *indices: int) -> None:
+    """Takes targets out of service without breaking what they have."""
+    done = xdplb(lab.lb, "deactivate", "--drain", *indices, check=False)
+    if done.returncode == USAGE_ERROR:
+        pytest.skip("this xdplb cannot drain")
+    assert done.returncode == 0, done.stderr
 
 
 class Stats:
@@ -109,6 +119,19 @@ class Daemon:
             return seen.rx >= count and seen.held == 0
 
         wait_until(done, timeout, what=lambda: f"{count} packets received; {seen}")
+        return seen
+
+    def settled(self, received: int) -> Stats:
+        """Waits until it has taken `received` packets and every one is sent or dropped. A packet may be seen on the wire
+        before it is counted."""
+        seen = self.stats_now()
+
+        def done() -> bool:
+            nonlocal seen
+            seen = self.stats_now()
+            return seen.rx >= received and seen.held == 0 and seen.balanced
+
+        wait_until(done, what=lambda: f"{received} packets received and accounted for; {seen}")
         return seen
 
     def _later_than(self, monotonic_ns: int) -> Stats | None:
