@@ -7,7 +7,8 @@ import struct
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 from support.connections import Connections, serve_echo, wait_established
-from support.daemon import Daemon, configure, drain
+from support.daemon import Daemon, configure
+from support.draining import drain
 from support.packets import Tap
 
 SYNS = 50_000

@@ -12,7 +12,8 @@ import threading
 
 import pytest
 from lab import Lab, Node, Spec
-from support.daemon import Daemon, configure, drain, xdplb
+from support.daemon import Daemon, configure, xdplb
+from support.draining import drain
 
 QUEUES = 4
 PORT = 7000

@@ -8,7 +8,8 @@ import re
 
 import pytest
 from support.connections import Connections, serve_echo, wait_established
-from support.daemon import Daemon, configure, drain
+from support.daemon import Daemon, configure
+from support.draining import drain
 
 CONNECTIONS = 100
 DRAINED = (0, 1)

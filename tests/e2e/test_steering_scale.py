@@ -11,7 +11,8 @@ import signal
 import pytest
 from lab import Lab, Spec
 from support.connections import Connections, established_by_server, serve_echo, wait_established
-from support.daemon import Daemon, configure, drain, xdplb
+from support.daemon import Daemon, configure, xdplb
+from support.draining import drain
 from support.programs import start_ctraffic
 from support.wait import wait_until
 

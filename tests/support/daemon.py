@@ -5,7 +5,6 @@ import os
 import time
 from collections import Counter
 
-import pytest
 from lab import Lab, Node
 from lab.names import SEGMENT, servers
 from lab.node import Process
@@ -13,7 +12,6 @@ from lab.node import Process
 from .wait import wait_until
 
 READY = r"^ready$"
-USAGE_ERROR = 2
 
 
 def xdplb(node: Node, *arguments: object, check: bool = True):
@@ -32,14 +30,6 @@ def configure(lab: Lab, node: Node | None = None, targets: int | None = None, m:
 def activate_servers(lab: Lab, node: Node | None = None, targets: int | None = None) -> None:
     for index, server in enumerate(servers(lab.spec)[:targets]):
         xdplb(node or lab.lb, "activate", f"--mac={server.mac(SEGMENT)}", index)
-
-
-def drain(lab: Lab, *indices: int) -> None:
-    """Takes targets out of service without breaking what they have."""
-    done = xdplb(lab.lb, "deactivate", "--drain", *indices, check=False)
-    if done.returncode == USAGE_ERROR:
-        pytest.skip("this xdplb cannot drain")
-    assert done.returncode == 0, done.stderr
 
 
 class Stats:
