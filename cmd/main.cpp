@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <exception>
 
 #include "cmd/args.h"
 #include "cmd/command.h"
@@ -48,7 +49,8 @@ int run(CLI::App& app, const Action& action) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+// What libraries throw (out of memory, above all) ends in a message, too.
+int main(int argc, char** argv) try {
   CLI::App app("xdplb: a layer-4 load balancer on AF_XDP", "xdplb");
   app.require_subcommand(0, 1);
   app.set_help_flag("-h,--help", "print this help");
@@ -75,4 +77,9 @@ int main(int argc, char** argv) {
   }
   fmt::print(stderr, "{}", app.help());
   return kExitUsage;
+} catch (const std::exception& error) {
+  std::fputs("xdplb: ", stderr);
+  std::fputs(error.what(), stderr);
+  std::fputs("\n", stderr);
+  return kExitFailed;
 }

@@ -83,5 +83,5 @@ def test_links_lead_somewhere(document):
 
 def test_every_folder_explains_itself():
     folders = ["kern", "umem", "user", "cmd", "configs", "tools", "tests", "tests/fuzz", "tests/bench", "tests/vm"]
-    folders += [f"user/{layer}" for layer in ("base", "net", "ctl", "path")]
+    folders += [f"user/{layer}" for layer in ("base", "net", "lb", "ctl", "path")]
     assert [folder for folder in folders if not (ROOT / folder / "README.md").exists()] == []
