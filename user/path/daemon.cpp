@@ -9,6 +9,7 @@
 #include "user/base/clock.h"
 #include "user/base/log.h"
 #include "user/lb/config_diff.h"
+#include "user/path/privileges.h"
 #include "user/path/vip_rules.h"
 
 namespace xdplb {
@@ -45,6 +46,19 @@ Daemon::~Daemon() {
     log_warning("the kernel kept frames of ours back: packets sent last may still be queued on [{}]",
                 options_.egress);
   }
+  if (!privileges_.empty()) log_totals();  // else it never served
+}
+
+// The sum that holds at any quiescent point is the last thing said: the statistics end with the daemon.
+void Daemon::log_totals() const {
+  uint64_t rx = 0, tx = 0, drops = 0, held = 0;
+  for (const auto& c : slots_->counters) {
+    rx += c->rx.get();
+    tx += c->tx.get();
+    held += c->held.get();
+    for (const Counter& drop : c->drops) drops += drop.get();
+  }
+  log_info("stopped: {} received = {} sent + {} dropped + {} held", rx, tx, drops, held);
 }
 
 Result<void> Daemon::start() {
@@ -68,11 +82,17 @@ Result<void> Daemon::start() {
   auto secret = random_secret();
   if (!secret) return secret.error();
   slots_.emplace(std::move(*flows), *secret);
-  auto plane = DataPlane::build(options_, *snapshots_, *slots_);
+  auto plane = DataPlane::prepare(options_, program_);
   if (!plane) return plane.error();
-  plane_ = std::move(*plane);
   slots_->flows->name_services(config_);
-  if (auto r = plane_->program().maps().set_vips(vip_rules(config_)); !r) return r;
+  if (auto r = program_->maps().set_vips(vip_rules(config_)); !r) return r;
+  // Here, because a thread made before would keep what it was made with, and because what is left must do for every
+  // plane after this one, too.
+  auto privileges = drop_privileges();
+  if (!privileges) return privileges.error();
+  privileges_ = std::move(*privileges);
+  if (auto r = (*plane)->serve(*snapshots_, *slots_); !r) return r;
+  plane_ = std::move(*plane);
   report_adoption();
   write_stats();
   return {};
@@ -110,6 +130,7 @@ std::vector<std::string> Daemon::start_report() const {
                       ? "heartbeat: off"
                       : fmt::format("heartbeat: a queue whose worker hangs falls back after {} ms",
                                     options_.heartbeat_ms + options_.heartbeat_ms / 4));
+  lines.push_back(fmt::format("privileges: {}", privileges_));
   return lines;
 }
 
@@ -135,8 +156,8 @@ void Daemon::follow_config() {
 
 void Daemon::adopt(const StoredConfig& stored) {
   if (stored.generation <= snapshots_->current().generation) return;
-  if (plane_ != nullptr) {
-    if (auto r = plane_->program().maps().set_vips(vip_rules(stored.config)); !r) {
+  if (program_ != nullptr) {
+    if (auto r = program_->maps().set_vips(vip_rules(stored.config)); !r) {
       refuse(stored.generation, r.error().message);
       return;
     }
@@ -193,43 +214,38 @@ void Daemon::inspect() {
     return;
   }
   for (const PlaneDevice& built : plane_->devices()) {
-    const auto link = query_link(built.link.name);
-    if (!link || link->ifindex != built.link.ifindex) {
-      lose_plane(fmt::format("[{}] is gone", built.link.name));
-      return;
-    }
-    if (!link->is_up()) {
-      lose_plane(fmt::format("[{}] is down", built.link.name));
-      return;
-    }
-    const auto channels = query_channels(*link);
-    if (channels && !(*channels == built.channels)) {
-      lose_plane(
-          fmt::format("[{}] has {} receive and {} transmit queues now", link->name, channels->rx, channels->tx));
-      return;
-    }
-    if (link->mtu != built.link.mtu || link->mac != built.link.mac) {
-      lose_plane(fmt::format("[{}] has MTU {} and MAC {} now", link->name, link->mtu, to_string(link->mac)));
-      return;
-    }
-    check_program(*link);
+    const std::string why = what_changed(built);
+    if (why.empty()) continue;
+    lose_plane(why);  // and with it the list that we go through
+    return;
   }
   kernel_stats_.clear();
   for (const auto& rig : plane_->rigs()) kernel_stats_.push_back(rig->kernel_statistics());
 }
 
-void Daemon::check_program(const LinkInfo& link) {
-  XdpProgram& program = plane_->program();
-  for (const Attachment& a : program.attachments()) {
-    if (a.ifindex != link.ifindex || link.xdp_prog_id() == program.prog_id()) continue;
-    if (link.xdp_prog_id() != 0) {
-      lose_plane(fmt::format("the program on [{}] was replaced by {} ({})", link.name, link.xdp_prog_id(),
-                             program_name(link.xdp_prog_id())));
-    } else {
-      lose_plane(fmt::format("the program on [{}] was detached", link.name));
-    }
-    return;
+// Empty where it is as it was.
+std::string Daemon::what_changed(const PlaneDevice& built) const {
+  const auto link = query_link(built.link.name);
+  if (!link && link.error().sys_errno != ENODEV) return "";  // no answer is not an answer
+  if (!link) return fmt::format("[{}] is gone", built.link.name);
+  if (link->ifindex != built.link.ifindex) return fmt::format("[{}] was deleted and made anew", link->name);
+  if (!link->is_up()) return fmt::format("[{}] is down", link->name);
+  const auto channels = query_channels(*link);
+  if (channels && !(*channels == built.channels)) {
+    return fmt::format("[{}] has {} receive and {} transmit queues now", link->name, channels->rx, channels->tx);
   }
+  if (link->mtu != built.link.mtu) return fmt::format("[{}] has MTU {} now", link->name, link->mtu);
+  if (link->mac != built.link.mac) return fmt::format("[{}] has MAC {} now", link->name, to_string(link->mac));
+  return what_became_of_program(*link);
+}
+
+std::string Daemon::what_became_of_program(const LinkInfo& link) const {
+  for (const Attachment& a : program_->attachments()) {
+    if (a.ifindex != link.ifindex || link.xdp_prog_id() == program_->prog_id()) continue;
+    if (link.xdp_prog_id() == 0) return fmt::format("the program on [{}] was detached", link.name);
+    return fmt::format("the program on [{}] was replaced by another, id {}", link.name, link.xdp_prog_id());
+  }
+  return "";
 }
 
 void Daemon::lose_plane(const std::string& why) {
@@ -241,20 +257,22 @@ void Daemon::lose_plane(const std::string& why) {
 }
 
 void Daemon::try_build_plane() {
-  auto plane = DataPlane::build(options_, *snapshots_, *slots_);
-  if (plane) {
-    if (auto r = (*plane)->program().maps().set_vips(vip_rules(config_)); !r) {
-      log_error("{}", r.error().message);
-    }
-    plane_ = std::move(*plane);
+  if (auto r = rebuild_plane(); r) {
     log_info("the data plane is up again");
     for (const std::string& line : start_report()) log_info("{}", line);
-    return;
-  }
-  if (plane.error().message != plane_error_) {
-    plane_error_ = plane.error().message;
+  } else if (r.error().message != plane_error_) {
+    plane_error_ = r.error().message;
     log_warning("waiting: {}", plane_error_);
   }
+}
+
+Result<void> Daemon::rebuild_plane() {
+  auto plane = DataPlane::prepare(options_, program_);
+  if (!plane) return plane.error();
+  if (auto r = program_->maps().set_vips(vip_rules(config_)); !r) return r;
+  if (auto r = (*plane)->serve(*snapshots_, *slots_); !r) return r;
+  plane_ = std::move(*plane);
+  return {};
 }
 
 // --- statistics ---

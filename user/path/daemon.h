@@ -55,10 +55,13 @@ class Daemon {
   // The devices.
   void on_link_events();
   void inspect();
-  void check_program(const LinkInfo& link);
+  [[nodiscard]] std::string what_changed(const PlaneDevice& built) const;
+  [[nodiscard]] std::string what_became_of_program(const LinkInfo& link) const;
   void lose_plane(const std::string& why);
   void try_build_plane();
+  Result<void> rebuild_plane();
 
+  void log_totals() const;
   void write_stats();
   [[nodiscard]] DaemonStats gather_stats();
 
@@ -74,8 +77,10 @@ class Daemon {
   uint64_t seen_generation_ = 0;  // read, adopted or refused
   std::unique_ptr<SnapshotPublisher> snapshots_;
   std::optional<WorkerSlots> slots_;
-  std::unique_ptr<DataPlane> plane_;  // null while a device is away
-  std::string plane_error_;           // said once, not on every retry
+  std::unique_ptr<XdpProgram> program_;  // outlives the plane: VIPs fall back while a device is away
+  std::unique_ptr<DataPlane> plane_;     // null while a device is away
+  std::string privileges_;               // those left, in words
+  std::string plane_error_;              // said once, not on every retry
   uint64_t started_realtime_ns_ = 0;
   std::vector<XskStatistics> kernel_stats_;  // by worker, as of the last inspection
 };

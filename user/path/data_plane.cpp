@@ -65,20 +65,23 @@ std::vector<WorkerEpoch*> WorkerSlots::epoch_list() const {
   return list;
 }
 
-Result<std::unique_ptr<DataPlane>> DataPlane::build(const LbOptions& options, const SnapshotPublisher& snapshots,
-                                                    WorkerSlots& slots) {
+Result<std::unique_ptr<DataPlane>> DataPlane::prepare(const LbOptions& options,
+                                                      std::unique_ptr<XdpProgram>& program) {
   std::unique_ptr<DataPlane> plane(new DataPlane(options));
   if (auto r = plane->look_at_devices(); !r) return r.error();
-  if (auto r = plane->set_up_program(); !r) return r.error();
-  auto plans = plane->plan_workers();
+  if (auto r = plane->set_up_program(program); !r) return r.error();
+  return plane;
+}
+
+Result<void> DataPlane::serve(const SnapshotPublisher& snapshots, WorkerSlots& slots) {
+  auto plans = plan_workers();
   if (!plans) return plans.error();
   for (const WorkerRigPlan& plan : *plans) {
     auto rig = WorkerRig::build(plan);
     if (!rig) return rig.error();
-    plane->rigs_.push_back(std::move(*rig));
+    rigs_.push_back(std::move(*rig));
   }
-  if (auto r = plane->start_workers(snapshots, slots); !r) return r.error();
-  return plane;
+  return start_workers(snapshots, slots);
 }
 
 Result<void> DataPlane::look_at_devices() {
@@ -102,7 +105,7 @@ Result<void> DataPlane::look_at_devices() {
   return {};
 }
 
-Result<void> DataPlane::set_up_program() {
+Result<void> DataPlane::set_up_program(std::unique_ptr<XdpProgram>& kept) {
   XdpProgramOptions program;
   const bool standard = options_.shm == "xdplb";
   program.mode = options_.mode;
@@ -113,9 +116,17 @@ Result<void> DataPlane::set_up_program() {
   program.map_prefix = standard ? "" : options_.shm.substr(0, 6);
   std::vector<LinkInfo> ingress;
   for (size_t i = 0; i < options_.ingress.size(); ++i) ingress.push_back(devices_[i].link);
-  auto attached = XdpProgram::set_up(ingress, program);
-  if (!attached) return attached.error();
-  program_ = std::move(*attached);
+  if (kept != nullptr) {
+    auto follows = kept->follow(ingress);
+    if (!follows) return follows.error();
+    if (!*follows) kept.reset();
+  }
+  if (kept == nullptr) {
+    auto attached = XdpProgram::set_up(ingress, program);
+    if (!attached) return attached.error();
+    kept = std::move(*attached);
+  }
+  program_ = kept.get();
   for (const Attachment& a : program_->attachments()) {
     if (a.mode != XdpMode::generic) continue;
     warnings_.push_back(fmt::format(

@@ -1,9 +1,10 @@
-// DataPlane: the devices, the program, the sockets and the workers of one daemon, set up together and torn down
-// together. When a device goes or changes its queues, the daemon drops the whole plane and builds another: the VIPs'
-// fallback action covers the moment between, and there is one way of setting up instead of two.
+// DataPlane: the sockets and the workers of one daemon, set up together and torn down together. When a device goes or
+// changes its queues, the daemon drops the whole plane and builds another: there is one way of setting up instead of
+// two. The program on the ingress devices is the daemon's and stays between two planes, so that the VIPs' fallback
+// action covers the time, however long the device is away.
 //
 // Control thread only. Order of set-up: program, memory and sockets, arm, threads. The destructor is the reverse:
-// disarm, let the workers drain, close, detach what we attached.
+// disarm, let the workers drain, close.
 #pragma once
 
 #include <memory>
@@ -46,8 +47,11 @@ struct PlaneDevice {
 
 class DataPlane {
  public:
-  static Result<std::unique_ptr<DataPlane>> build(const LbOptions& options, const SnapshotPublisher& snapshots,
-                                                  WorkerSlots& slots);
+  // Looks at the devices and sees to the programs on them. `program` is that of the plane before, or null: then it is
+  // found or loaded. It must outlive the plane.
+  static Result<std::unique_ptr<DataPlane>> prepare(const LbOptions& options, std::unique_ptr<XdpProgram>& program);
+  // Memory, sockets, threads: packets flow. Once.
+  Result<void> serve(const SnapshotPublisher& snapshots, WorkerSlots& slots);
   ~DataPlane();
   DataPlane(const DataPlane&) = delete;
   DataPlane& operator=(const DataPlane&) = delete;
@@ -58,7 +62,6 @@ class DataPlane {
   [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
 
   [[nodiscard]] ProgramStats program_stats() const;
-  [[nodiscard]] XdpProgram& program() { return *program_; }
   [[nodiscard]] const std::vector<PlaneDevice>& devices() const { return devices_; }
   [[nodiscard]] const std::vector<std::unique_ptr<WorkerRig>>& rigs() const { return rigs_; }
   [[nodiscard]] bool uses(uint32_t ifindex) const;
@@ -69,7 +72,7 @@ class DataPlane {
  private:
   explicit DataPlane(const LbOptions& options) : options_(options) {}
   Result<void> look_at_devices();
-  Result<void> set_up_program();
+  Result<void> set_up_program(std::unique_ptr<XdpProgram>& program);
   [[nodiscard]] Result<std::vector<IngressQueue>> ingress_queues();
   [[nodiscard]] Result<std::vector<WorkerRigPlan>> plan_workers();
   Result<void> start_workers(const SnapshotPublisher& snapshots, WorkerSlots& slots);
@@ -81,7 +84,7 @@ class DataPlane {
 
   LbOptions options_;
   std::vector<PlaneDevice> devices_;  // ingress in the order of the options, then egress
-  std::unique_ptr<XdpProgram> program_;
+  XdpProgram* program_ = nullptr;
   std::optional<EgressProgram> egress_program_;  // two-arm only
   std::vector<std::unique_ptr<WorkerRig>> rigs_;
   std::vector<std::string> warnings_;

@@ -3,11 +3,16 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstring>
 
 #include "user/path/bpf_objects.h"
 
@@ -15,6 +20,7 @@ namespace xdplb {
 namespace {
 
 constexpr const char* kProgramName = "xdp_vip";
+constexpr std::array kPinned = {kProgramName, "xdp_vip_map", "xsks_map"};
 constexpr long kBpfFsMagic = 0xcafe4a11;  // BPF_FS_MAGIC of linux/magic.h
 
 // The directory for pins, made where it is missing. True where we made it.
@@ -36,6 +42,21 @@ Result<void> check_bpffs(const std::string& dir) {
   return {};
 }
 
+// Two daemons on one program would take each other's VIPs out of its maps. The claim is the name of an abstract
+// socket: of this network, as the devices are, and let go by the kernel when its holder dies.
+Result<UniqueFd> claim_program(uint32_t id, const LinkInfo& link) {
+  UniqueFd claim(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string name = fmt::format("xdplb/program/{}", id);
+  std::memcpy(address.sun_path + 1, name.data(), name.size());  // behind the 0 that makes it abstract
+  const auto len = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  if (claim.is_open() && bind(claim.get(), reinterpret_cast<const sockaddr*>(&address), len) == 0) return claim;
+  if (errno != EADDRINUSE) return fail_errno(errno, "Cannot claim XDP program {} on [{}]", id, link.name);
+  return fail("XDP program {} on [{}] is that of another xdplb that runs: stop it first, or choose another device",
+              id, link.name);
+}
+
 // Gives a map of an object that is not loaded yet another name than the object's: a second daemon of the machine must
 // not make `bpftool map ... name xdp_vip_map` ambiguous.
 Result<void> rename_map(bpf_object* object, const char* name, const std::string& prefix) {
@@ -51,6 +72,24 @@ Result<void> rename_map(bpf_object* object, const char* name, const std::string&
   return {};
 }
 
+Error foreign_program(const LinkInfo& link, const std::string& name) {
+  return fail(
+      "A foreign XDP program is attached to [{}]: id {}, name [{}]. xdplb does not replace it; detach it with "
+      "`ip link set dev {} xdp off` (generic: xdpgeneric off)",
+      link.name, link.xdp_prog_id(), name, link.name);
+}
+
+// Pins of a crashed daemon whose program nobody uses any more: in the way of ours. An operator may have put others in
+// their place since, so the program that is pinned there is looked at.
+void remove_stale_pins(const AttachRecord& record) {
+  for (const std::string& pin : record.pins) {
+    if (!pin.ends_with(std::string("/") + kProgramName)) continue;
+    const UniqueFd pinned(bpf_obj_get(pin.c_str()));
+    if (pinned.is_open() && program_id(pinned.get()) != record.prog_id) return;
+  }
+  for (const std::string& pin : record.pins) unlink(pin.c_str());
+}
+
 }  // namespace
 
 Result<std::unique_ptr<XdpProgram>> XdpProgram::set_up(const std::vector<LinkInfo>& ingress,
@@ -62,8 +101,7 @@ Result<std::unique_ptr<XdpProgram>> XdpProgram::set_up(const std::vector<LinkInf
     if (auto r = program->use_attached(link, record); !r) return r.error();
   }
   if (!program->prog_.is_open()) {
-    // Pins of a crashed daemon whose program nobody uses any more: ours, and in the way.
-    for (const std::string& pin : record.pins) unlink(pin.c_str());
+    remove_stale_pins(record);
     if (auto r = program->load_and_pin(); !r) return r.error();
   }
   for (const LinkInfo& link : ingress) {
@@ -83,10 +121,7 @@ Result<void> XdpProgram::use_attached(const LinkInfo& link, const AttachRecord& 
   }
   const std::string name = program_name(id);
   if (name != kProgramName) {
-    return fail(
-        "A foreign XDP program is attached to [{}]: id {}, name [{}]. xdplb does not replace it; detach it with "
-        "`ip link set dev {} xdp off` (generic: xdpgeneric off)",
-        link.name, id, name, link.name);
+    return foreign_program(link, name);
   }
   if (prog_.is_open() && prog_id_ != id) {
     return fail(
@@ -94,13 +129,19 @@ Result<void> XdpProgram::use_attached(const LinkInfo& link, const AttachRecord& 
         prog_id_, id, link.name);
   }
   const bool left_by_us = record.covers(id, link.ifindex);
-  attachments_.push_back({link.ifindex, link.name, link.xdp_mode, left_by_us, ""});
-  if (prog_.is_open()) return {};
+  if (prog_.is_open()) {
+    attachments_.push_back({link.ifindex, link.name, link.xdp_mode, left_by_us, ""});
+    return {};
+  }
+  auto claim = claim_program(id, link);
+  if (!claim) return claim.error();
+  claim_ = std::move(*claim);
   auto maps = BpfMaps::of_program(prog.get());
   if (!maps) return fail("XDP program {} on [{}]: {}", id, link.name, maps.error().message);
   maps_.emplace(std::move(*maps));
   prog_ = std::move(prog);
   prog_id_ = id;
+  attachments_.push_back({link.ifindex, link.name, link.xdp_mode, left_by_us, ""});
   if (left_by_us) pins_ = record.pins;
   origin_ = left_by_us ? fmt::format("program {} taken over from a daemon that died", id)
                        : fmt::format("program {} attached by the operator, left in place", id);
@@ -130,6 +171,11 @@ Result<void> XdpProgram::load_and_pin() {
   XDPLB_CHECK(prog != nullptr);
   prog_.reset(fcntl(bpf_program__fd(prog), F_DUPFD_CLOEXEC, 3));
   prog_id_ = program_id(prog_.get());
+  // Before anything is left where a crash would leave it for good.
+  AttachRecord planned{prog_id_, {}, {}};
+  for (const char* name : kPinned) planned.pins.push_back(options_.pin_dir + "/" + name);
+  wrote_record_ = true;
+  if (auto r = save_record(options_.record_path, planned); !r) return r;
   if (auto r = pin(prog_.get(), kProgramName); !r) return r;
   for (const char* name : {"xdp_vip_map", "xsks_map"}) {
     bpf_map* map = bpf_object__find_map_by_name(object->get(), name);
@@ -151,19 +197,47 @@ Result<void> XdpProgram::pin(int fd, const std::string& name) {
 }
 
 Result<void> XdpProgram::attach(const LinkInfo& link) {
+  if (!claim_.is_open()) {  // before others can see it on a device
+    auto claim = claim_program(prog_id_, link);
+    if (!claim) return claim.error();
+    claim_ = std::move(*claim);
+  }
   auto attachment = attach_xdp(link, prog_.get(), options_.mode);
   if (!attachment) return attachment.error();
   attachments_.push_back(std::move(*attachment));
-  // Before anything else can fail: a crash from here on leaves something behind.
+  // At once: a crash from here on leaves something behind.
   return write_record();
 }
 
-Result<void> XdpProgram::reattach(const LinkInfo& link) {
-  std::erase_if(attachments_, [&](const Attachment& a) { return a.device == link.name; });
-  return attach(link);
+Result<bool> XdpProgram::follow(const std::vector<LinkInfo>& ingress) {
+  for (const LinkInfo& link : ingress) {
+    const uint32_t id = link.xdp_prog_id();
+    if (id == 0 || id == prog_id_) continue;
+    const std::string name = program_name(id);
+    if (name == kProgramName) return false;
+    if (!name.empty()) return foreign_program(link, name);
+    // The daemon has given up CAP_SYS_ADMIN by now, and without it nobody sees what is attached.
+    return fail(
+        "Another XDP program is attached to [{}]: id {}, see `ip link show dev {}`. xdplb does not replace it; "
+        "detach it, or restart xdplb if it is an xdp_vip that shall stay",
+        link.name, id, link.name);
+  }
+  for (const LinkInfo& link : ingress) {
+    const bool attached = link.xdp_prog_id() == prog_id_;
+    const bool known = std::any_of(attachments_.begin(), attachments_.end(),
+                                   [&](const Attachment& a) { return a.ifindex == link.ifindex; });
+    if (attached && known) continue;
+    std::erase_if(attachments_, [&](const Attachment& a) { return a.device == link.name; });
+    if (attached) {
+      attachments_.push_back({link.ifindex, link.name, link.xdp_mode, false, ""});  // somebody was quicker
+    } else if (auto r = attach(link); !r) {
+      return r.error();
+    }
+  }
+  return true;
 }
 
-Result<void> XdpProgram::write_record() const {
+Result<void> XdpProgram::write_record() {
   AttachRecord record{prog_id_, {}, pins_};
   for (const Attachment& a : attachments_) {
     if (a.ours) record.devices.push_back({a.ifindex, a.mode == XdpMode::generic});
@@ -172,6 +246,7 @@ Result<void> XdpProgram::write_record() const {
     remove_record(options_.record_path);
     return {};
   }
+  wrote_record_ = true;
   return save_record(options_.record_path, record);
 }
 
@@ -183,7 +258,7 @@ XdpProgram::~XdpProgram() {
   for (const std::string& path : pins_) unlink(path.c_str());
   // Taken over or made: an empty directory of pins serves nobody. It stays where something else lies in it.
   if (made_pin_dir_ || !pins_.empty()) rmdir(options_.pin_dir.c_str());
-  remove_record(options_.record_path);
+  if (wrote_record_) remove_record(options_.record_path);
 }
 
 }  // namespace xdplb

@@ -44,8 +44,10 @@ class XdpProgram {
   // How the program came to be there, in words, for the start message.
   [[nodiscard]] const std::string& origin() const { return origin_; }
 
-  // Attaches again after somebody detached it. Error where another program sits there now.
-  Result<void> reattach(const LinkInfo& link);
+  // The devices as they are now, after one was replaced or the program detached: attaches where nothing is attached.
+  // False where an operator has put another xdp_vip there: then this object has nothing to do any more. Error where
+  // a foreign program sits there.
+  Result<bool> follow(const std::vector<LinkInfo>& ingress);
 
  private:
   explicit XdpProgram(XdpProgramOptions options) : options_(std::move(options)) {}
@@ -54,15 +56,17 @@ class XdpProgram {
   Result<void> load_and_pin();
   Result<void> pin(int fd, const std::string& name);
   Result<void> attach(const LinkInfo& link);
-  [[nodiscard]] Result<void> write_record() const;
+  Result<void> write_record();
 
   XdpProgramOptions options_;
+  UniqueFd claim_;  // that no other daemon uses the program
   UniqueFd prog_;
   uint32_t prog_id_ = 0;
   std::optional<BpfMaps> maps_;
   std::vector<Attachment> attachments_;
   std::vector<std::string> pins_;  // that we made
   bool made_pin_dir_ = false;
+  bool wrote_record_ = false;  // else what lies there is still that of the daemon before
   std::string origin_;
 };
 
