@@ -180,10 +180,33 @@ xdplb_slot BpfMaps::read_slot(uint32_t slot) const {
   return slots_[slot];
 }
 
-Result<void> BpfMaps::set_vips(const VipRules& rules) {
-  if (auto r = set_exact(rules); !r) return r;
-  if (auto r = set_prefixes(rules); !r) return r;
-  return write_setup(rules);
+Result<void> BpfMaps::set_vips(const KernelVips& vips) {
+  if (auto r = add_portsets(vips.portsets); !r) return r;
+  // A program that looks at port sets needs no VIP to have one, so it starts to before the first has.
+  if (!vips.portsets.empty()) {
+    if (auto r = write_setup(vips.rules); !r) return r;
+  }
+  if (auto r = set_exact(vips.rules); !r) return r;
+  if (auto r = set_prefixes(vips.rules); !r) return r;
+  if (auto r = write_setup(vips.rules); !r) return r;
+  remove_portsets_but(vips.portsets);
+  return {};
+}
+
+Result<void> BpfMaps::add_portsets(const PortSets& portsets) {
+  for (const auto& [number, set] : portsets) {
+    // BPF_NOEXIST: what is there means the same, and the program may be reading it.
+    if (bpf_map_update_elem(portsets_.get(), &number, &set, BPF_NOEXIST) == 0 || errno == EEXIST) continue;
+    return fail_errno(errno, "Cannot put the ports of a service into xdp_portset_map (it holds at most {})",
+                      uint32_t{XDPLB_MAX_PORTSETS});
+  }
+  return {};
+}
+
+void BpfMaps::remove_portsets_but(const PortSets& portsets) {
+  for (const uint32_t number : keys_of<uint32_t>(portsets_.get(), XDPLB_MAX_PORTSETS)) {
+    if (portsets.count(number) == 0) bpf_map_delete_elem(portsets_.get(), &number);
+  }
 }
 
 // An entry of xdp_attr_map marks an address as ours: bpftool users know only xdp_vip_map.

@@ -25,6 +25,12 @@ struct VipRule {
   friend bool operator==(const VipRule&, const VipRule&) = default;
 };
 using VipRules = std::map<IpPrefix, VipRule>;
+using PortSets = std::map<uint32_t, xdplb_portset>;  // by number; never 0
+
+struct KernelVips {
+  VipRules rules;
+  PortSets portsets;
+};
 
 // Where a worker says that it is alive: one word of a slot in the mapped xdp_slot_map. The program reads it.
 class Heartbeat {
@@ -60,9 +66,10 @@ class BpfMaps {
   [[nodiscard]] Heartbeat heartbeat(uint32_t slot) { return Heartbeat(&slots_[slot]); }
   [[nodiscard]] xdplb_slot read_slot(uint32_t slot) const;
 
-  // Makes the program's VIPs those of `rules`, beside those that an operator put there with bpftool, which stay as
-  // they are. Adds before it removes, so that no VIP is away for a moment.
-  Result<void> set_vips(const VipRules& rules);
+  // Makes the program's VIPs those of `vips`, beside those that an operator put there with bpftool, which stay as
+  // they are. Adds before it removes, so that no VIP is away for a moment, and a port set is there before a VIP
+  // names it. One number must always mean the same ports.
+  Result<void> set_vips(const KernelVips& vips);
   // Takes out what set_vips put in.
   Result<void> clear_vips() { return set_vips({}); }
   // Everything in xdp_vip_map that is not ours.
@@ -76,6 +83,8 @@ class BpfMaps {
   Result<void> map_slots();
   Result<void> set_exact(const VipRules& rules);
   Result<void> set_prefixes(const VipRules& rules);
+  Result<void> add_portsets(const PortSets& portsets);
+  void remove_portsets_but(const PortSets& portsets);
   Result<void> write_setup(const VipRules& rules);
 
   UniqueFd vips_, prefixes_, attrs_, portsets_, sockets_, slots_fd_, setup_, counts_;

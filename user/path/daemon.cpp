@@ -85,7 +85,7 @@ Result<void> Daemon::start() {
   auto plane = DataPlane::prepare(options_, program_);
   if (!plane) return plane.error();
   slots_->flows->name_services(config_);
-  if (auto r = program_->maps().set_vips(vip_rules(config_)); !r) return r;
+  if (auto r = program_->maps().set_vips(kernel_vips(config_)); !r) return r;
   // Here, because a thread made before would keep what it was made with, and because what is left must do for every
   // plane after this one, too.
   auto privileges = drop_privileges();
@@ -157,7 +157,7 @@ void Daemon::follow_config() {
 void Daemon::adopt(const StoredConfig& stored) {
   if (stored.generation <= snapshots_->current().generation) return;
   if (program_ != nullptr) {
-    if (auto r = program_->maps().set_vips(vip_rules(stored.config)); !r) {
+    if (auto r = program_->maps().set_vips(kernel_vips(stored.config)); !r) {
       refuse(stored.generation, r.error().message);
       return;
     }
@@ -269,7 +269,7 @@ void Daemon::try_build_plane() {
 Result<void> Daemon::rebuild_plane() {
   auto plane = DataPlane::prepare(options_, program_);
   if (!plane) return plane.error();
-  if (auto r = program_->maps().set_vips(vip_rules(config_)); !r) return r;
+  if (auto r = program_->maps().set_vips(kernel_vips(config_)); !r) return r;
   if (auto r = (*plane)->serve(*snapshots_, *slots_); !r) return r;
   plane_ = std::move(*plane);
   return {};

@@ -38,6 +38,7 @@ void Worker::forward(uint64_t now_ns) {
   steering_.steer(snapshot, batch_.packets, batch_.count, now_ns);
   rewrite(snapshot, parts_.rules, batch_);
   transmit(*parts_.egress, *parts_.pool, batch_, *parts_.counters);
+  if (parts_.observer != nullptr) parts_.observer->on_batch(batch_);
   hold_fragments(now_ns);
 }
 
@@ -45,6 +46,7 @@ void Worker::forward(uint64_t now_ns) {
 void Worker::hold_fragments(uint64_t now_ns) {
   const auto drop = [this](Reason why) {
     return [this, why](HeldFrame frame) {
+      if (parts_.observer != nullptr) parts_.observer->on_held_drop({frame.frame}, why);
       parts_.pool->unhold({frame.frame});
       parts_.pool->recycle({frame.frame});
       parts_.counters->drop(why);
@@ -88,6 +90,7 @@ void Worker::sweep_flows(uint64_t now_ns) {
 
 void Worker::drop_held() {
   held_.drain([this](HeldFrame frame) {
+    if (parts_.observer != nullptr) parts_.observer->on_held_drop({frame.frame}, Reason::shutdown);
     parts_.pool->unhold({frame.frame});
     parts_.pool->recycle({frame.frame});
     parts_.counters->drop(Reason::shutdown);

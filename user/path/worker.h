@@ -20,6 +20,17 @@
 
 namespace xdplb {
 
+// Somebody who looks on: told what became of each packet, by its frame, before the frame is used again. On the
+// worker's thread, within the turn. The daemon has none; `xdplb replay` tells packets from each other by it.
+class WorkerObserver {
+ public:
+  virtual ~WorkerObserver() = default;
+  // A batch has been through all stages; `Fate::hold`: its end comes later, as a batch or as a drop.
+  virtual void on_batch(const Batch& batch) = 0;
+  // A held packet was given up.
+  virtual void on_held_drop(FrameAddr frame, Reason why) = 0;
+};
+
 struct WorkerIngress {
   Port* port = nullptr;
   Heartbeat heartbeat;
@@ -37,6 +48,7 @@ struct WorkerParts {
   const SnapshotPublisher* snapshots = nullptr;
   WorkerCounters* counters = nullptr;
   WorkerEpoch* epoch = nullptr;
+  WorkerObserver* observer = nullptr;  // may be null
 };
 
 class Worker {
