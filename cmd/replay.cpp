@@ -1,5 +1,6 @@
 // xdplb replay: what the balancer would do with the packets of a capture. No root, no device, no shared memory.
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -105,6 +106,15 @@ void print_text(const Replay& replay, const Names& names, uint64_t cut) {
   if (cut != 0) fmt::print("{} packets are cut short in the capture: it was taken with a snapshot length\n", cut);
 }
 
+// A flow takes at least one packet, and a packet of a flow so many bytes of the file. A pipe has no size.
+uint32_t flows_possible(const std::string& path) {
+  constexpr uint64_t kFileBytesMin = 16 + 14 + 20;  // record header, Ethernet, IPv4
+  std::error_code unknown;
+  const uint64_t len_bytes = std::filesystem::file_size(path, unknown);
+  if (unknown) return kDefaultFlows;
+  return static_cast<uint32_t>(std::min<uint64_t>(len_bytes / kFileBytesMin, kDefaultFlows));
+}
+
 Result<int> run(const Options& options) {
   const auto egress_mac = parse_mac(options.egress_mac);
   if (!egress_mac) return egress_mac.error();
@@ -119,8 +129,9 @@ Result<int> run(const Options& options) {
   CaptureWriter writer(out);
   EgressRules rules;
   rules.mac = *egress_mac;
-  auto replay = Replay::create(
-      *config, rules, [&](std::span<const uint8_t> frame, uint64_t time_ns) { writer.write(frame, time_ns); });
+  auto replay =
+      Replay::create(*config, rules, flows_possible(options.in),
+                     [&](std::span<const uint8_t> frame, uint64_t time_ns) { writer.write(frame, time_ns); });
   if (!replay) return replay.error();
   CapturedFrame frame;
   uint64_t cut = 0;

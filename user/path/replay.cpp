@@ -15,21 +15,23 @@ constexpr uint64_t kFlowSecret = 0x7265706c61792d31;
 constexpr uint64_t kFragmentSecret = 0x7265706c61792d32;
 // The worker's clock begins here, whatever the capture's does.
 constexpr uint64_t kStartNs = kNsPerSec;
-// A sleeping worker wakes at least so often; and after this many turns its sweeper has been all round the flow table.
+// The time for which the sweeper does all its work in one turn.
 constexpr uint64_t kIdleTurnNs = kSweepBucketEveryNs * kSweepBucketsMax;
-constexpr uint64_t kIdleTurnsMax = 2 * uint64_t{kDefaultFlows} / kBucketWays / kSweepBucketsMax + 1;
 
 }  // namespace
 
-Result<std::unique_ptr<Replay>> Replay::create(const Config& config, const EgressRules& rules, Sink sink) {
+Result<std::unique_ptr<Replay>> Replay::create(const Config& config, const EgressRules& rules, uint32_t flows,
+                                               Sink sink) {
+  const uint32_t room = std::clamp(flows, kMinFlows, kDefaultFlows);
   auto frames = MappedRegion::create(uint64_t{kFrames} * kFrameBytes, HugePages::never);
   if (!frames) return frames.error();
-  auto flow_memory = MappedRegion::create(flow_geometry(kDefaultFlows).region_bytes, HugePages::never);
+  auto flow_memory = MappedRegion::create(flow_geometry(room).region_bytes, HugePages::never);
   if (!flow_memory) return flow_memory.error();
   std::unique_ptr<Replay> replay(new Replay(config, std::move(sink), std::move(*frames), std::move(*flow_memory)));
-  auto flows = FlowTable::create(replay->flow_memory_.bytes(), kDefaultFlows, kFlowSecret);
-  if (!flows) return flows.error();
-  replay->flows_.emplace(std::move(*flows));
+  auto table = FlowTable::create(replay->flow_memory_.bytes(), room, kFlowSecret);
+  if (!table) return table.error();
+  replay->flows_.emplace(std::move(*table));
+  replay->idle_turns_max_ = replay->flows().slots() / kBucketWays / kSweepBucketsMax + 1;
   replay->worker_ = std::make_unique<Worker>(replay->parts(rules));
   return replay;
 }
@@ -96,10 +98,11 @@ void Replay::finish() {
   worker_->drop_held();
 }
 
-// A worker that gets no packets still turns: held fragments are given up, the sweeper goes on.
+// A worker that gets no packets still turns: held fragments are given up, the sweeper goes on. Once it has been all
+// round the flow table, further rounds change nothing.
 void Replay::pass_time(uint64_t until_ns) {
   if (until_ns <= now_ns_) return;
-  const uint64_t turns = std::min((until_ns - now_ns_) / kIdleTurnNs, kIdleTurnsMax);
+  const uint64_t turns = std::min((until_ns - now_ns_) / kIdleTurnNs, idle_turns_max_);
   for (uint64_t left = turns; left > 0; --left) turn(until_ns - left * kIdleTurnNs);
   turn(until_ns);
 }

@@ -41,7 +41,10 @@ class Replay : private WorkerObserver {
   // Gets each frame that is sent, in order.
   using Sink = std::function<void(std::span<const uint8_t> frame, uint64_t now_ns)>;
 
-  static Result<std::unique_ptr<Replay>> create(const Config& config, const EgressRules& rules, Sink sink);
+  // `flows`: room in the flow table; no more than there will be packets are needed. Quotas are those of a daemon with
+  // the usual --flows, whatever the room.
+  static Result<std::unique_ptr<Replay>> create(const Config& config, const EgressRules& rules, uint32_t flows,
+                                                Sink sink);
   ~Replay() override = default;
   Replay(const Replay&) = delete;
   Replay& operator=(const Replay&) = delete;
@@ -82,6 +85,7 @@ class Replay : private WorkerObserver {
   std::vector<PacketVerdict> verdicts_;
   std::optional<uint64_t> first_ns_;
   uint64_t now_ns_ = 0;
+  uint64_t idle_turns_max_ = 0;
 };
 
 }  // namespace xdplb
