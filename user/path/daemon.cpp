@@ -90,8 +90,8 @@ Result<void> Daemon::start() {
   // plane after this one, too.
   auto privileges = drop_privileges();
   if (!privileges) return privileges.error();
-  privileges_ = std::move(*privileges);
   if (auto r = (*plane)->serve(*snapshots_, *slots_); !r) return r;
+  privileges_ = std::move(*privileges);
   plane_ = std::move(*plane);
   report_adoption();
   write_stats();
