@@ -52,8 +52,9 @@ TEST_CASE("a service without listeners takes every protocol and port") {
 
 TEST_CASE("services that share a VIP add up their ports, and the rest is the kernel's") {
   const Config config = services({{ports(IPPROTO_UDP, {{53, 53}, {5000, 5010}})}, {ports(IPPROTO_TCP, {{80, 80}})}});
-  for (const uint16_t port : {53, 5000, 5010}) CHECK(udp_to(config, port) == KernelVerdict::redirect);
-  for (const uint16_t port : {0, 52, 54, 80, 4999, 5011, 65535})
+  for (const uint16_t port : std::initializer_list<uint16_t>{53, 5000, 5010})
+    CHECK(udp_to(config, port) == KernelVerdict::redirect);
+  for (const uint16_t port : std::initializer_list<uint16_t>{0, 52, 54, 80, 4999, 5011, 65535})
     CHECK(udp_to(config, port) == KernelVerdict::no_listen);
 }
 
