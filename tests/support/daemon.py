@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from lab import Lab, Node
 from lab.names import SEGMENT, servers
@@ -48,6 +49,11 @@ class Stats:
     def balanced(self) -> bool:
         """Every packet taken is sent, dropped for a reason, or still held."""
         return self.rx == self.tx + self.drops.total() + self.held
+
+    @property
+    def quiet(self) -> bool:
+        """No packet is on its way."""
+        return self.balanced and self.held == 0
 
     def __str__(self) -> str:
         return f"rx {self.rx}, tx {self.tx}, held {self.held}, drops {dict(self.drops)}"
@@ -95,35 +101,27 @@ class Daemon:
         return Stats(json.loads(xdplb(self.node, "stats", "--json").stdout))
 
     def stats_now(self) -> Stats:
-        """Statistics that the daemon gathered after this call began."""
+        """Statistics gathered after this call began. Counters are gathered one after the other, so while packets are on
+        their way they need not add up; then it looks again."""
         now = time.monotonic_ns()  # the daemon's clock: CLOCK_MONOTONIC
-        return wait_until(lambda: self._later_than(now), what="the daemon writes its statistics")
+
+        def fresh(stats: Stats) -> bool:
+            return stats.report["written_monotonic_ns"] > now and stats.balanced
+
+        return self._wait_for(fresh, "balanced statistics")
 
     def wait_received(self, count: int, timeout: float = 20) -> Stats:
-        """Waits until it has taken at least `count` packets and holds none."""
-        seen = self.stats()
+        """Waits until it has taken at least `count` packets and is done with them. A packet may be seen on the wire before
+        it is counted."""
+        return self._wait_for(lambda stats: stats.rx >= count and stats.quiet, f"{count} packets received", timeout)
 
-        def done():
-            nonlocal seen
-            seen = self.stats()
-            return seen.rx >= count and seen.held == 0
+    settled = wait_received
 
-        wait_until(done, timeout, what=lambda: f"{count} packets received; {seen}")
-        return seen
+    def _wait_for(self, condition: Callable[[Stats], bool], what: str, timeout: float = 20) -> Stats:
+        seen: list[Stats] = []
 
-    def settled(self, received: int) -> Stats:
-        """Waits until it has taken `received` packets and every one is sent or dropped. A packet may be seen on the wire
-        before it is counted."""
-        seen = self.stats_now()
+        def holds() -> Stats | None:
+            seen[:] = [self.stats()]
+            return seen[0] if condition(seen[0]) else None
 
-        def done() -> bool:
-            nonlocal seen
-            seen = self.stats_now()
-            return seen.rx >= received and seen.held == 0 and seen.balanced
-
-        wait_until(done, what=lambda: f"{received} packets received and accounted for; {seen}")
-        return seen
-
-    def _later_than(self, monotonic_ns: int) -> Stats | None:
-        stats = self.stats()
-        return stats if stats.report["written_monotonic_ns"] > monotonic_ns else None
+        return wait_until(holds, timeout, what=lambda: f"{what}; {seen[0]}")
