@@ -84,13 +84,13 @@ Result<void> Daemon::start() {
   slots_.emplace(std::move(*flows), *secret);
   auto plane = DataPlane::prepare(options_, program_);
   if (!plane) return plane.error();
-  slots_->flows->name_services(config_);
   if (auto r = program_->maps().set_vips(kernel_vips(config_)); !r) return r;
   // Here, because a thread made before would keep what it was made with, and because what is left must do for every
   // plane after this one, too.
   auto privileges = drop_privileges();
   if (!privileges) return privileges.error();
   if (auto r = (*plane)->serve(*snapshots_, *slots_); !r) return r;
+  slots_->flows->name_services(config_);  // now that there are tables
   privileges_ = std::move(*privileges);
   plane_ = std::move(*plane);
   report_adoption();
@@ -271,6 +271,7 @@ Result<void> Daemon::rebuild_plane() {
   if (!plane) return plane.error();
   if (auto r = program_->maps().set_vips(kernel_vips(config_)); !r) return r;
   if (auto r = (*plane)->serve(*snapshots_, *slots_); !r) return r;
+  slots_->flows->name_services(config_);  // there may be more tables than before
   plane_ = std::move(*plane);
   return {};
 }
