@@ -114,6 +114,7 @@ void add_program(std::string& text, const ProgramStats& p) {
 
 std::vector<std::string> reason_names() {
   std::vector<std::string> names;
+  names.reserve(kReasonTexts.size());
   for (const ReasonText& reason : kReasonTexts) names.emplace_back(reason.name);
   return names;
 }

@@ -45,17 +45,17 @@ struct WorkerRecord {
   uint64_t flows, flows_max, flow_hits, flow_misses;
   uint64_t flow_refused_full, flow_refused_quota, flow_refused_embryonic;
 };
-static_assert(sizeof(WorkerRecord) == kNameBytes + 21 * 8);
+static_assert(sizeof(WorkerRecord) == kNameBytes + 21 * sizeof(uint64_t));
 struct TargetRecord {
   char name[kNameBytes];
   uint64_t id, packets, bytes, flows;
 };
-static_assert(sizeof(TargetRecord) == kNameBytes + 4 * 8);
+static_assert(sizeof(TargetRecord) == kNameBytes + 4 * sizeof(uint64_t));
 struct ServiceRecord {
   char name[kNameBytes];
   uint64_t packets, bytes, drops, flows;
 };
-static_assert(sizeof(ServiceRecord) == kNameBytes + 4 * 8);
+static_assert(sizeof(ServiceRecord) == kNameBytes + 4 * sizeof(uint64_t));
 
 // Cut where it does not fit; always ends with a zero.
 template <size_t size>

@@ -198,10 +198,10 @@ struct Claim {
 
 std::string describe(const Claim& claim) {
   if (claim.protocol == kAnyProtocol) return "any protocol";
-  const std::string protocol = claim.protocol == IPPROTO_TCP    ? "tcp"
-                               : claim.protocol == IPPROTO_UDP  ? "udp"
-                               : claim.protocol == IPPROTO_SCTP ? "sctp"
-                                                                : fmt::format("protocol {}", claim.protocol);
+  std::string protocol = claim.protocol == IPPROTO_TCP    ? "tcp"
+                         : claim.protocol == IPPROTO_UDP  ? "udp"
+                         : claim.protocol == IPPROTO_SCTP ? "sctp"
+                                                          : fmt::format("protocol {}", claim.protocol);
   if (claim.whole) return protocol;
   if (claim.ports.first == claim.ports.last) return fmt::format("{} port {}", protocol, claim.ports.first);
   return fmt::format("{} ports {}-{}", protocol, claim.ports.first, claim.ports.last);
