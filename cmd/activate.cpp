@@ -1,4 +1,4 @@
-// xdplb activate, xdplb deactivate: the targets of the default service, by index.
+// xdplb activate: lets targets of the default service, by index, take new connections.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
@@ -41,16 +41,6 @@ Result<void> check_not_taken(const Config& config, const Service& service, size_
   return {};
 }
 
-Result<std::vector<uint32_t>> parse_indices(const std::vector<std::string>& texts, size_t count) {
-  std::vector<uint32_t> indices;
-  for (const std::string& text : texts) {
-    const auto index = parse_index(text, count);
-    if (!index) return index.error();
-    indices.push_back(*index);
-  }
-  return indices;
-}
-
 Result<void> activate(Config& config, const Options& options, const std::optional<MacAddr>& mac) {
   const auto service = require_default_service(config);
   if (!service) return service.error();
@@ -88,23 +78,6 @@ Result<int> run_activate(const Options& options) {
   return report_in_force(*store, *generation);
 }
 
-Result<void> deactivate(Config& config, const Options& options) {
-  const auto service = require_default_service(config);
-  if (!service) return service.error();
-  const auto indices = parse_indices(options.indices, (*service)->targets.size());
-  if (!indices) return indices.error();
-  for (const uint32_t index : *indices) config.targets[(*service)->targets[index].target].state = TargetState::down;
-  return {};
-}
-
-Result<int> run_deactivate(const Options& options) {
-  auto store = open_store(options.shm, ConfigStore::Access::write);
-  if (!store) return store.error();
-  const auto generation = store->update([&](Config& config) { return deactivate(config, options); });
-  if (!generation) return generation.error();
-  return report_in_force(*store, *generation);
-}
-
 }  // namespace
 
 Action setup_activate(CLI::App& app) {
@@ -114,13 +87,6 @@ Action setup_activate(CLI::App& app) {
   app.add_flag("--force", options->force, "even a MAC that would loop: ours, multicast, or another target's");
   app.add_option("INDEX", options->indices, "which targets, from 0")->required();
   return [options] { return run_activate(*options); };
-}
-
-Action setup_deactivate(CLI::App& app) {
-  auto options = std::make_shared<Options>();
-  add_shm_option(app, options->shm);
-  app.add_option("INDEX", options->indices, "which targets, from 0")->required();
-  return [options] { return run_deactivate(*options); };
 }
 
 }  // namespace xdplb

@@ -44,6 +44,16 @@ Result<uint32_t> parse_index(std::string_view text, size_t count) {
   return index;
 }
 
+Result<std::vector<uint32_t>> parse_indices(const std::vector<std::string>& texts, size_t count) {
+  std::vector<uint32_t> indices;
+  for (const std::string& text : texts) {
+    const auto index = parse_index(text, count);
+    if (!index) return index.error();
+    indices.push_back(*index);
+  }
+  return indices;
+}
+
 Result<int> report_in_force(const ConfigStore& store, uint64_t generation) {
   constexpr std::chrono::milliseconds kAdoptionWait{1000};
   if (!store.daemon_running()) {

@@ -20,6 +20,8 @@ Result<Config> read_config_file(const std::string& path);
 // "Invalid index [99]" where the text is not one of 0..count-1.
 Result<uint32_t> parse_index(std::string_view text, size_t count);
 
+Result<std::vector<uint32_t>> parse_indices(const std::vector<std::string>& texts, size_t count);
+
 // After a change: waits (about a second) for the daemon, if one runs, to use the generation, and says so. An error
 // where the daemon refused it or does not answer.
 Result<int> report_in_force(const ConfigStore& store, uint64_t generation);

@@ -4,7 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "cmd/common.h"
+#include "cmd/live_flows.h"
 #include "cmd/operator_vips.h"
+#include "user/ctl/config_names.h"
 #include "user/ctl/stats_segment.h"
 #include "user/lb/snapshot.h"
 
@@ -48,6 +50,32 @@ void print_default_service(const Config& config, const Service& service) {
   fmt::print("Active:\n");
   for (const auto& [index, target] : active_targets(config, service)) {
     fmt::print("  {:<2d}: {}\n", index, to_string(target.mac));
+  }
+}
+
+// Every target that there is something to say of, with its live flows where a daemon counts them.
+struct ShownTarget {
+  size_t index;
+  const Target& target;
+  std::optional<uint64_t> flows;
+};
+
+std::vector<ShownTarget> known_targets(const ConfigStore& store, const Config& config, const Service& service) {
+  const auto flows = live_flows(store);
+  std::vector<ShownTarget> known;
+  for (size_t i = 0; i < service.targets.size(); ++i) {
+    const Target& target = config.targets[service.targets[i].target];
+    if (!target.has_mac()) continue;
+    const auto counted = flows.find(target.name);
+    known.push_back({i, target, counted == flows.end() ? std::nullopt : std::optional(counted->second)});
+  }
+  return known;
+}
+
+void print_targets(const std::vector<ShownTarget>& targets) {
+  for (const auto& [index, target, flows] : targets) {
+    fmt::print("Target: {} {}{}\n", index, enum_name(kTargetStateNames, target.state),
+               flows ? fmt::format(", {} live flows", *flows) : "");
   }
 }
 
@@ -103,6 +131,16 @@ nlohmann::ordered_json to_json(const ConfigStore& store, const StoredConfig& sto
       json["active"].push_back({{"index", index}, {"name", target.name}, {"mac", to_string(target.mac)}});
     }
   }
+  if (const Service* service = default_service(config)) {
+    json["targets"] = nlohmann::ordered_json::array();
+    for (const auto& [index, target, flows] : known_targets(store, config, *service)) {
+      json["targets"].push_back({{"index", index},
+                                 {"name", target.name},
+                                 {"mac", to_string(target.mac)},
+                                 {"state", enum_name(kTargetStateNames, target.state)},
+                                 {"flows", flows ? nlohmann::ordered_json(*flows) : nlohmann::ordered_json()}});
+    }
+  }
   json["vips"] = nlohmann::ordered_json::array();
   for (const ShownVip& vip : all_vips(config, store.name().text())) {
     json["vips"].push_back(
@@ -120,7 +158,10 @@ Result<int> run(const std::string& shm, bool json) {
     fmt::print("{}\n", to_json(*store, *stored).dump(2));
     return kExitDone;
   }
-  if (const Service* service = default_service(stored->config)) print_default_service(stored->config, *service);
+  if (const Service* service = default_service(stored->config)) {
+    print_default_service(stored->config, *service);
+    print_targets(known_targets(*store, stored->config, *service));
+  }
   for (const ShownVip& vip : all_vips(stored->config, shm)) {
     fmt::print("VIP: {} (service {}, fallback {}, from {})\n", vip.vip, vip.service, vip.fallback, vip.source);
   }

@@ -15,7 +15,8 @@ EGRESS_MAC = "02:00:00:00:00:77"
 
 
 def target_mac(index: int) -> str:
-    return f"00:00:00:01:01:{index + 1:02x}"
+    """Of no machine of the lab."""
+    return f"02:00:00:00:01:{index + 1:02x}"
 
 
 def configuration(targets: int = 4, vips=("10.0.0.0/32", "1000::/128"), **service) -> dict:

@@ -1,0 +1,135 @@
+// xdplb deactivate: takes targets of the default service out, at once or, with --drain, when their connections have
+// ended.
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <thread>
+
+#include "cmd/common.h"
+#include "cmd/live_flows.h"
+#include "user/base/clock.h"
+
+namespace xdplb {
+namespace {
+
+constexpr std::chrono::milliseconds kLookEvery{100};
+// The daemon's last count may be as old as this.
+constexpr std::chrono::milliseconds kCountAge{150};
+
+struct Options {
+  std::string shm;
+  std::vector<std::string> indices;
+  bool drain = false;
+  std::string wait;
+};
+
+struct Chosen {
+  uint32_t index;
+  std::string name;
+};
+
+// "500ms", "90s", "10m", "2h".
+Result<uint64_t> parse_wait_ns(const std::string& text) {
+  uint64_t count = 0;
+  const char* end = text.data() + text.size();
+  const auto [unit, error] = std::from_chars(text.data(), end, count);
+  const std::pair<std::string_view, uint64_t> units[] = {
+      {"ms", kNsPerMs}, {"s", kNsPerSec}, {"m", 60 * kNsPerSec}, {"h", 3600 * kNsPerSec}};
+  constexpr uint64_t kWaitMax_h = 7 * 24;
+  for (const auto& [name, ns] : units) {
+    const bool is_it = error == std::errc{} && std::string_view(unit, static_cast<size_t>(end - unit)) == name;
+    if (is_it && count <= kWaitMax_h * 3600 * kNsPerSec / ns) return count * ns;
+  }
+  return fail("Invalid --wait [{}]: a number and ms, s, m or h, at most {}h", text, kWaitMax_h);
+}
+
+Result<void> deactivate(Config& config, const Options& options, std::vector<Chosen>& chosen) {
+  const auto service = require_default_service(config);
+  if (!service) return service.error();
+  const auto indices = parse_indices(options.indices, (*service)->targets.size());
+  if (!indices) return indices.error();
+  for (const uint32_t index : *indices) {
+    Target& target = config.targets[(*service)->targets[index].target];
+    // A target that is down has no connections to wait for, and none of them is to come back.
+    const bool is_down = target.state == TargetState::down;
+    target.state = options.drain && !is_down ? TargetState::draining : TargetState::down;
+    chosen.push_back({index, target.name});
+  }
+  return {};
+}
+
+uint64_t flows_of(const std::map<std::string, uint64_t>& flows, const Chosen& target) {
+  const auto found = flows.find(target.name);
+  return found == flows.end() ? 0 : found->second;
+}
+
+std::string connections(uint64_t n) {
+  return fmt::format("{} live connection{}", n, n == 1 ? "" : "s");
+}
+
+void say_what_happens(const Options& options, const Chosen& target, uint64_t generation, uint64_t flows) {
+  if (options.drain) {
+    fmt::print("target {} draining, generation {}: it keeps {}\n", target.index, generation, connections(flows));
+  } else if (flows != 0) {
+    fmt::print(
+        "target {} down, generation {}: {} will break; to let them finish: "
+        "xdplb deactivate --drain --wait=10m {}\n",
+        target.index, generation, connections(flows), target.index);
+  } else {
+    fmt::print("target {} down, generation {}\n", target.index, generation);
+  }
+}
+
+Result<int> wait_until_empty(const ConfigStore& store, const std::vector<Chosen>& chosen, const Options& options,
+                             uint64_t wait_ns) {
+  const uint64_t deadline_ns = monotonic_ns() + wait_ns;
+  std::this_thread::sleep_for(kCountAge);  // connections that came just before the change are counted by then
+  for (;;) {
+    if (!store.daemon_running())
+      return fail("No daemon runs that would count connections: cannot wait for their end");
+    const auto flows = live_flows(store);
+    uint64_t left = 0;
+    for (const Chosen& target : chosen) left += flows_of(flows, target);
+    if (left == 0) {
+      for (const Chosen& target : chosen) fmt::print("target {} has no connections left\n", target.index);
+      return kExitDone;
+    }
+    if (monotonic_ns() >= deadline_ns) {
+      return fail("{} left after {}: draining goes on", connections(left), options.wait);
+    }
+    std::this_thread::sleep_for(kLookEvery);
+  }
+}
+
+Result<int> run(const Options& options) {
+  uint64_t wait_ns = 0;
+  if (!options.wait.empty()) {
+    if (!options.drain) return fail("--wait is for --drain: without it connections break at once");
+    const auto parsed = parse_wait_ns(options.wait);
+    if (!parsed) return parsed.error();
+    wait_ns = *parsed;
+  }
+  auto store = open_store(options.shm, ConfigStore::Access::write);
+  if (!store) return store.error();
+  const auto flows = live_flows(*store);
+  std::vector<Chosen> chosen;
+  const auto generation = store->update([&](Config& config) { return deactivate(config, options, chosen); });
+  if (!generation) return generation.error();
+  for (const Chosen& target : chosen) say_what_happens(options, target, *generation, flows_of(flows, target));
+  auto in_force = report_in_force(*store, *generation);
+  if (!in_force || options.wait.empty()) return in_force;
+  std::fflush(stdout);
+  return wait_until_empty(*store, chosen, options, wait_ns);
+}
+
+}  // namespace
+
+Action setup_deactivate(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  add_shm_option(app, options->shm);
+  app.add_flag("--drain", options->drain, "keep the connections that the targets have, give them no new ones");
+  app.add_option("--wait", options->wait, "with --drain: return when no connection is left, or after so long (10m)");
+  app.add_option("INDEX", options->indices, "which targets, from 0")->required();
+  return [options] { return run(*options); };
+}
+
+}  // namespace xdplb

@@ -1,0 +1,15 @@
+// How many flows each target has, as the running daemon counted them last (every 50 ms).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "user/ctl/shared_memory.h"
+
+namespace xdplb {
+
+// By target name; empty where no daemon runs. A flow counts until its timeout has passed and it was swept away.
+std::map<std::string, uint64_t> live_flows(const ConfigStore& store);
+
+}  // namespace xdplb
