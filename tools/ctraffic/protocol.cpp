@@ -1,7 +1,6 @@
 #include "tools/ctraffic/protocol.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace xdplb::ctraffic {
 
@@ -35,7 +34,7 @@ tools::MakeLogic echo_sessions(const std::string& host) {
 
 tools::AnswerDatagram echo_datagrams(const std::string& host) {
   return [block = host_block(host)](std::span<char> datagram) {
-    std::memcpy(datagram.data(), block.data(), std::min(datagram.size(), block.size()));
+    std::copy_n(block.begin(), std::min(datagram.size(), block.size()), datagram.begin());
     return std::string_view(datagram.data(), datagram.size());
   };
 }
