@@ -3,7 +3,7 @@
 import pytest
 from lab.names import SEGMENT
 from support.daemon import Daemon, configure
-from support.faults import forward, make_client_cable, must_fail, pins, program_on, wait_forwards, wait_said
+from support.faults import cable, forward, make_client_cable, must_fail, pins, program_on, wait_forwards, wait_said
 from support.flows import Flows
 from support.packets import Tap
 
@@ -125,9 +125,7 @@ def test_egress_deleted_and_made_anew(lab, running):
     lb = lab.machines["lb"]
     lab.lb.run("ip link del eth1")
     wait_said(running, r"\[eth1\] is gone: taking the data plane down")
-    lab.lb.run(f"ip link add eth1 address {lb.mac(SEGMENT)} type veth peer name lb.1 netns /run/netns/switch")
-    lab["switch"].run("ip link set lb.1 up")
-    lab.lb.run("ip link set eth1 up")
+    cable("lb", "eth1", lb.mac(SEGMENT), "switch", "lb.1", "02:00:00:00:00:01")
     recovered(lab, running)
 
 

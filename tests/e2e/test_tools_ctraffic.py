@@ -73,6 +73,17 @@ def test_two_thousand_connections():
         wait_until(lambda: established(running.port) == 0)
 
 
+def is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET6) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("::", port))
+            probe.listen()
+        except OSError:
+            return False
+        return True
+
+
 def test_stored_statistics_are_analyzed(tmp_path):
     """A server that dies in the middle of a run, and another in its place."""
     port = next_port()
@@ -84,6 +95,8 @@ def test_stored_statistics_are_analyzed(tmp_path):
         first.process.kill()
         first.process.wait()
         first.stop = lambda: (0, "")
+        # The kernel lets go of what an io_uring waited for a moment after the process has ended.
+        wait_until(lambda: is_free(port))
     with client, server("ctraffic", port=port, hostname="vm-002"):
         output = client.process.stdout.read()
         assert client.process.wait(15) == 0

@@ -62,11 +62,11 @@ class Stats:
 class Daemon:
     """`xdplb lb` on a balancer. Leaving `with` stops it and checks that it ended well."""
 
-    def __init__(self, lab: Lab, *options: str, node: Node | None = None, wait: bool = True):
+    def __init__(self, lab: Lab, *options: str, node: Node | None = None, wait: bool = True, prefix: list[str] | None = None):
         self.node = node or lab.lb
         # XDPLB_LB_OPTIONS: for every daemon of a run, as `make e2e-epoll` uses it.
         everywhere = os.environ.get("XDPLB_LB_OPTIONS", "").split()
-        command = ["xdplb", "lb", f"--idev={lab.spec.ingress_device}", "--edev=eth1", *everywhere, *options]
+        command = [*(prefix or []), "xdplb", "lb", f"--idev={lab.spec.ingress_device}", "--edev=eth1", *everywhere, *options]
         self.process: Process = self.node.start(command)
         if wait:
             self.wait_ready()

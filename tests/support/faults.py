@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 
 from lab import Lab
 from lab.names import INGRESS
@@ -66,8 +67,12 @@ def pins(lab: Lab) -> list[str]:
 def make_client_cable(lab: Lab) -> None:
     """The cable between client and balancer, for raw frames: without addresses."""
     client, balancer = lab.machines["client"], lab.machines["lb"]
-    lab.lb.run(
-        f"ip link add eth2 address {balancer.mac(INGRESS)} type veth peer name eth2 netns /run/netns/client"
-    )
-    lab.client.run(f"ip link set eth2 address {client.mac(INGRESS)} up")
-    lab.lb.run("ip link set eth2 up")
+    cable("lb", "eth2", balancer.mac(INGRESS), "client", "eth2", client.mac(INGRESS))
+
+
+def cable(node: str, device: str, mac: str, peer_node: str, peer: str, peer_mac: str) -> None:
+    """Makes a cable between two machines; both ends are up."""
+    ends = f"{device} netns {node} address {mac}", f"{peer} netns {peer_node} address {peer_mac}"
+    commands = f"ip link add name {ends[0]} type veth peer name {ends[1]}"
+    commands += f" && ip -n {peer_node} link set {peer} up && ip -n {node} link set {device} up"
+    subprocess.run(commands, shell=True, check=True)
