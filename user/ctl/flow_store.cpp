@@ -1,24 +1,18 @@
 #include "user/ctl/flow_store.h"
 
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 
 #include <map>
 
 #include "user/base/hash.h"
+#include "user/base/random.h"
 
 namespace xdplb {
 namespace {
 
 uint64_t service_identity(const std::string& name) {
   return hash_bytes(name.data(), name.size(), 0);
-}
-
-Result<uint64_t> random_secret() {
-  uint64_t secret = 0;
-  if (getrandom(&secret, sizeof secret, 0) != sizeof secret) return fail_errno(errno, "Cannot draw a random number");
-  return secret;
 }
 
 // Who the flows of an old table belong to now: targets by {id, epoch}, which lie in the configuration and outlive the

@@ -1,6 +1,5 @@
 #include "user/path/daemon.h"
 
-#include <sys/random.h>
 #include <unistd.h>
 #include <csignal>
 
@@ -8,18 +7,13 @@
 
 #include "user/base/clock.h"
 #include "user/base/log.h"
+#include "user/base/random.h"
 #include "user/lb/config_diff.h"
 #include "user/path/privileges.h"
 #include "user/path/vip_rules.h"
 
 namespace xdplb {
 namespace {
-
-Result<uint64_t> random_secret() {
-  uint64_t secret = 0;
-  if (getrandom(&secret, sizeof secret, 0) != sizeof secret) return fail_errno(errno, "Cannot draw a random number");
-  return secret;
-}
 
 uint64_t realtime_ns() {
   timespec ts;
