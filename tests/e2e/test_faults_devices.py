@@ -61,6 +61,21 @@ def test_interface_goes_down_and_up(lab, running, device):
     wait_said(running, rf"\[{device}\] is down: taking the data plane down")
     lab.lb.run(f"ip link set {device} up")
     recovered(lab, running)
+    said = running.output.partition("the data plane is up again")[2].split("\n", 1)[1]
+    assert said == "", "as it was before the start report counts; nothing of it is said again"
+
+
+def test_what_is_new_after_a_change_is_said(make_lab):
+    """A second queue: one more worker, and more memory. The flows, the program and the rest are as they were."""
+    lab = make_lab(queues=2)
+    configure(lab)
+    lab.lb.run("ethtool -L eth2 rx 1")
+    with Daemon(lab) as daemon:
+        lab.lb.run("ethtool -L eth2 rx 2")
+        wait_said(daemon, UP_AGAIN)
+        wait_said(daemon, r"^worker eth2/1: ")
+        said = daemon.output.partition("the data plane is up again\n")[2]
+        assert {line.partition(":")[0] for line in said.splitlines()} == {"worker eth2/1", "memory"}
 
 
 def test_vips_fall_back_while_the_egress_is_down(lab, running):

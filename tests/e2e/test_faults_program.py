@@ -27,6 +27,18 @@ def test_our_program_detached(lab, daemon):
     assert forward(lab) == before
 
 
+def test_egress_program_detached(lab, daemon):
+    """Alone: drivers that need it for zero-copy transmit would send nothing any more."""
+    before = forward(lab)
+    assert program_on(lab, "eth1") != 0
+    lab.lb.run("ip link set dev eth1 xdp off")
+    wait_said(daemon, r"the program on \[eth1\] was detached")
+    wait_said(daemon, UP_AGAIN)
+    assert program_on(lab, "eth1") != 0
+    wait_forwards(lab)
+    assert forward(lab) == before
+
+
 def test_our_program_replaced(lab, daemon):
     """The other one stays for as long as its owner wants; then ours comes back."""
     before = forward(lab)

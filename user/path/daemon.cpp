@@ -3,12 +3,14 @@
 #include <unistd.h>
 #include <csignal>
 
+#include <algorithm>
 #include <ctime>
 
 #include "user/base/clock.h"
 #include "user/base/log.h"
 #include "user/base/random.h"
 #include "user/lb/config_diff.h"
+#include "user/path/gather_stats.h"
 #include "user/path/privileges.h"
 #include "user/path/vip_rules.h"
 
@@ -84,9 +86,8 @@ Result<void> Daemon::start() {
   auto privileges = drop_privileges();
   if (!privileges) return privileges.error();
   if (auto r = (*plane)->serve(*snapshots_, *slots_); !r) return r;
-  slots_->flows->name_services(config_);  // now that there are tables
   privileges_ = std::move(*privileges);
-  plane_ = std::move(*plane);
+  put_in_place(std::move(*plane));
   report_adoption();
   write_stats();
   return {};
@@ -115,7 +116,7 @@ Result<void> Daemon::run() {
 
 std::vector<std::string> Daemon::start_report() const {
   std::vector<std::string> lines;
-  for (const auto& [what, how] : plane_->modes()) lines.push_back(what + ": " + how);
+  for (const auto& [what, how] : modes_) lines.push_back(what + ": " + how);
   const std::string reason = loop_->fallback_reason().empty() ? "" : " (" + loop_->fallback_reason() + ")";
   lines.push_back(fmt::format("control: {}{}", loop_->name(), reason));
   lines.push_back(fmt::format("flows: {} per worker, {:.1f} MiB at most; {}", options_.flows,
@@ -234,12 +235,10 @@ std::string Daemon::what_changed(const PlaneDevice& built) const {
 }
 
 std::string Daemon::what_became_of_program(const LinkInfo& link) const {
-  for (const Attachment& a : program_->attachments()) {
-    if (a.ifindex != link.ifindex || link.xdp_prog_id() == program_->prog_id()) continue;
-    if (link.xdp_prog_id() == 0) return fmt::format("the program on [{}] was detached", link.name);
-    return fmt::format("the program on [{}] was replaced by another, id {}", link.name, link.xdp_prog_id());
-  }
-  return "";
+  const uint32_t ours = plane_->program_on(link.ifindex);
+  if (ours == 0 || ours == link.xdp_prog_id()) return "";
+  if (link.xdp_prog_id() == 0) return fmt::format("the program on [{}] was detached", link.name);
+  return fmt::format("the program on [{}] was replaced by another, id {}", link.name, link.xdp_prog_id());
 }
 
 void Daemon::lose_plane(const std::string& why) {
@@ -251,9 +250,12 @@ void Daemon::lose_plane(const std::string& why) {
 }
 
 void Daemon::try_build_plane() {
+  const Modes before = modes_;
   if (auto r = rebuild_plane(); r) {
     log_info("the data plane is up again");
-    for (const std::string& line : start_report()) log_info("{}", line);
+    for (const auto& mode : modes_) {
+      if (std::find(before.begin(), before.end(), mode) == before.end()) log_info("{}: {}", mode.first, mode.second);
+    }
   } else if (r.error().message != plane_error_) {
     plane_error_ = r.error().message;
     log_warning("waiting: {}", plane_error_);
@@ -265,82 +267,25 @@ Result<void> Daemon::rebuild_plane() {
   if (!plane) return plane.error();
   if (auto r = program_->maps().set_vips(kernel_vips(config_)); !r) return r;
   if (auto r = (*plane)->serve(*snapshots_, *slots_); !r) return r;
-  slots_->flows->name_services(config_);  // there may be more tables than before
-  plane_ = std::move(*plane);
+  put_in_place(std::move(*plane));
   return {};
+}
+
+void Daemon::put_in_place(std::unique_ptr<DataPlane> plane) {
+  plane_ = std::move(plane);
+  modes_ = plane_->modes();
+  slots_->flows->name_services(config_);  // now that there are tables, perhaps more than before
 }
 
 // --- statistics ---
 
 void Daemon::write_stats() {
-  if (auto r = stats_->write(gather_stats()); !r) log_warning("{}", r.error().message);
-}
-
-DaemonStats Daemon::gather_stats() {
-  DaemonStats stats;
+  DaemonStats stats = gather_stats({config_, *slots_, plane_.get(), kernel_stats_, options_.flows});
   stats.pid = static_cast<uint32_t>(getpid());
   stats.started_realtime_ns = started_realtime_ns_;
-  stats.written_monotonic_ns = monotonic_ns();
   stats.generation = adoption_.adopted_generation;
-  stats.reasons = reason_names();
-  if (plane_ != nullptr) {
-    stats.modes = plane_->modes();
-    stats.program = plane_->program_stats();
-  }
-  const std::vector<FlowReader> readers = slots_->flows->readers();
-  for (const Target& t : config_.targets) {
-    if (!t.has_mac()) continue;
-    TargetStats of{t.name, t.id, 0, 0, 0};
-    for (const FlowReader& r : readers) of.flows += r.live_of_target({t.id, t.epoch});
-    for (const auto& c : slots_->counters) {
-      of.packets += c->targets[t.id].packets.get();
-      of.bytes += c->targets[t.id].bytes.get();
-    }
-    stats.targets.push_back(std::move(of));
-  }
-  for (const Service& s : config_.services) {
-    ServiceStats of{s.name, 0, 0, 0, 0};
-    for (const FlowReader& r : readers) of.flows += r.live_of_service(s.id);
-    for (const auto& c : slots_->counters) {
-      of.packets += c->services[s.id].packets.get();
-      of.bytes += c->services[s.id].bytes.get();
-      of.drops += c->service_drops[s.id].get();
-    }
-    stats.services.push_back(std::move(of));
-  }
-  for (size_t w = 0; w < slots_->counters.size(); ++w) {
-    const WorkerCounters& c = *slots_->counters[w];
-    WorkerStats of;
-    if (plane_ != nullptr && w < plane_->rigs().size()) {
-      of.name = plane_->rigs()[w]->name();
-      of.cpu = static_cast<uint32_t>(plane_->rigs()[w]->plan().cpu);
-    }
-    of.rx = c.rx.get();
-    of.tx = c.tx.get();
-    of.held = c.held.get();
-    for (const Counter& drop : c.drops) of.drops.push_back(drop.get());
-    of.batches = c.batches.get();
-    of.wakeups = c.wakeups.get();
-    of.busy_ns = c.busy_ns.get();
-    of.frames_total = c.frames_total.get();
-    of.frames_free = c.frames_free.get();
-    of.flows = readers[w].counter(FlowCounter::live);
-    of.flows_max = options_.flows;
-    of.flow_hits = readers[w].counter(FlowCounter::hits);
-    of.flow_misses = readers[w].counter(FlowCounter::created);
-    of.flow_refused_full = readers[w].counter(FlowCounter::refused_full);
-    of.flow_refused_quota = readers[w].counter(FlowCounter::refused_quota);
-    of.flow_refused_embryonic = readers[w].counter(FlowCounter::refused_embryonic);
-    if (w < kernel_stats_.size()) {
-      of.kernel_rx_dropped = kernel_stats_[w].rx_dropped;
-      of.kernel_rx_ring_full = kernel_stats_[w].rx_ring_full;
-      of.kernel_rx_invalid = kernel_stats_[w].rx_invalid_descs;
-      of.kernel_fill_empty = kernel_stats_[w].rx_fill_ring_empty;
-      of.kernel_tx_invalid = kernel_stats_[w].tx_invalid_descs;
-    }
-    stats.workers.push_back(std::move(of));
-  }
-  return stats;
+  if (plane_ != nullptr) stats.modes = modes_;
+  if (auto r = stats_->write(stats); !r) log_warning("{}", r.error().message);
 }
 
 }  // namespace xdplb

@@ -40,6 +40,8 @@ class Daemon {
       500'000'000;  // kernel counters, program still there, retry of a lost plane
 
  private:
+  using Modes = std::vector<std::pair<std::string, std::string>>;
+
   Daemon(LbOptions options, ShmName name, ConfigStore store, UniqueFd lock)
       : options_(std::move(options)), name_(std::move(name)), store_(std::move(store)), lock_(std::move(lock)) {}
 
@@ -60,10 +62,10 @@ class Daemon {
   void lose_plane(const std::string& why);
   void try_build_plane();
   Result<void> rebuild_plane();
+  void put_in_place(std::unique_ptr<DataPlane> plane);
 
   void log_totals() const;
   void write_stats();
-  [[nodiscard]] DaemonStats gather_stats();
 
   LbOptions options_;
   ShmName name_;
@@ -79,6 +81,7 @@ class Daemon {
   std::optional<WorkerSlots> slots_;
   std::unique_ptr<XdpProgram> program_;  // outlives the plane: VIPs fall back while a device is away
   std::unique_ptr<DataPlane> plane_;     // null while a device is away
+  Modes modes_;                          // of the plane, or of the last one while there is none
   std::string privileges_;               // those left, in words
   std::string plane_error_;              // said once, not on every retry
   uint64_t started_realtime_ns_ = 0;

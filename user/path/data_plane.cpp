@@ -223,6 +223,13 @@ bool DataPlane::uses(uint32_t ifindex) const {
                      [ifindex](const PlaneDevice& d) { return d.link.ifindex == ifindex; });
 }
 
+uint32_t DataPlane::program_on(uint32_t ifindex) const {
+  for (const Attachment& a : program_->attachments()) {
+    if (a.ifindex == ifindex) return program_->prog_id();
+  }
+  return egress_program_ && egress().link.ifindex == ifindex ? egress_program_->prog_id() : 0;
+}
+
 ProgramStats DataPlane::program_stats() const {
   const std::vector<uint64_t> counts = program_->maps().counts();
   ProgramStats stats;

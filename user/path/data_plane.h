@@ -65,6 +65,8 @@ class DataPlane {
   [[nodiscard]] const std::vector<PlaneDevice>& devices() const { return devices_; }
   [[nodiscard]] const std::vector<std::unique_ptr<WorkerRig>>& rigs() const { return rigs_; }
   [[nodiscard]] bool uses(uint32_t ifindex) const;
+  // The id of the program that this plane needs on a device of its own; 0: none.
+  [[nodiscard]] uint32_t program_on(uint32_t ifindex) const;
 
   // Disarms, lets the workers drain and joins them. False where the kernel kept frames back.
   bool stop();

@@ -44,6 +44,10 @@ Result<void> EgressProgram::attach(const LinkInfo& link) {
   return {};
 }
 
+uint32_t EgressProgram::prog_id() const {
+  return attachment_ ? program_id(prog_.get()) : 0;
+}
+
 EgressProgram::~EgressProgram() {
   if (attachment_) detach_xdp(*attachment_, prog_.get());
 }

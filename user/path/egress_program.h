@@ -20,6 +20,8 @@ class EgressProgram {
   EgressProgram& operator=(const EgressProgram&) = delete;
 
   [[nodiscard]] const std::string& note() const { return note_; }
+  // Of what was attached here; 0: nothing was.
+  [[nodiscard]] uint32_t prog_id() const;
 
  private:
   Result<void> attach(const LinkInfo& link);

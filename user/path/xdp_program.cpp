@@ -143,8 +143,8 @@ Result<void> XdpProgram::use_attached(const LinkInfo& link, const AttachRecord& 
   prog_id_ = id;
   attachments_.push_back({link.ifindex, link.name, link.xdp_mode, left_by_us, ""});
   if (left_by_us) pins_ = record.pins;
-  origin_ = left_by_us ? fmt::format("program {} taken over from a daemon that died", id)
-                       : fmt::format("program {} attached by the operator, left in place", id);
+  origin_ = left_by_us ? fmt::format("id {}, taken over from a daemon that died", id)
+                       : fmt::format("id {}, attached by the operator, left in place", id);
   return {};
 }
 
@@ -185,7 +185,7 @@ Result<void> XdpProgram::load_and_pin() {
   auto maps = BpfMaps::of_program(prog_.get());
   if (!maps) return maps.error();
   maps_.emplace(std::move(*maps));
-  origin_ = fmt::format("program {} loaded, pinned in {}", prog_id_, options_.pin_dir);
+  origin_ = fmt::format("id {}, loaded, pinned in {}", prog_id_, options_.pin_dir);
   return {};
 }
 

@@ -1,0 +1,21 @@
+// What the daemon publishes as its statistics, gathered from where it is counted. Control thread only.
+#pragma once
+
+#include <span>
+
+#include "user/path/data_plane.h"
+
+namespace xdplb {
+
+struct StatsSources {
+  const Config& config;
+  const WorkerSlots& slots;
+  const DataPlane* plane;                 // null while a device is away
+  std::span<const XskStatistics> kernel;  // by worker, as of the last inspection
+  uint32_t flows_max;                     // of each worker's table
+};
+
+// Everything but what the daemon knows of itself: pid, generation, modes, when it started.
+DaemonStats gather_stats(const StatsSources& from);
+
+}  // namespace xdplb
