@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <thread>
 
 #include "user/base/clock.h"
 #include "user/ctl/json_reader.h"
@@ -20,6 +21,7 @@ using nlohmann::json;
 
 // For a request and its answer, from the first byte to the last.
 constexpr uint64_t kExchangeTimeout_ns = 10 * kNsPerSec;
+constexpr uint64_t kStaleWaitNs = kNsPerSec;
 constexpr size_t kReadBytes = 4096;
 constexpr int kBacklog = 16;
 
@@ -39,14 +41,25 @@ Result<void> prepare_directory(const std::string& directory) {
   return {};
 }
 
+bool is_listened_on(const sockaddr_un& address) {
+  const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  return ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 || errno == EAGAIN;
+}
+
 // What a daemon that was killed left behind. A socket that somebody answers on is not that.
 Result<void> remove_stale_socket(const std::string& path, const sockaddr_un& address) {
   struct stat st {};
   if (::lstat(path.c_str(), &st) != 0) return {};
   if (!S_ISSOCK(st.st_mode)) return fail("{} is there and is not a socket: refused", path);
-  const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 || errno == EAGAIN) {
-    return fail("{} is in use by another daemon", path);
+  // The kernel closes what an io_uring of the dead still watched some time after their end; until then it listens.
+  const uint64_t deadline_ns = monotonic_ns() + kStaleWaitNs;
+  bool listens = is_listened_on(address);
+  while (listens && monotonic_ns() < deadline_ns) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{20});
+    listens = is_listened_on(address);
+  }
+  if (listens) {
+    return Error{fmt::format("{} is in use by another daemon", path), EADDRINUSE};
   }
   if (::unlink(path.c_str()) != 0) return fail_errno(errno, "Cannot remove {}", path);
   return {};

@@ -33,8 +33,8 @@ class ControlServer {
  public:
   using Handler = std::function<Result<nlohmann::json>(const nlohmann::json& args)>;
 
-  // Replaces a socket that nobody listens on any more. `loop` must outlive the object. The destructor removes the
-  // socket.
+  // Replaces a socket that nobody listens on any more; one that somebody listens on is an error with sys_errno
+  // EADDRINUSE. `loop` must outlive the object. The destructor removes the socket.
   static Result<std::unique_ptr<ControlServer>> create(EventLoop& loop, const std::string& path);
   ~ControlServer();
   ControlServer(const ControlServer&) = delete;

@@ -66,6 +66,7 @@ Result<void> Daemon::start() {
   loop_ = std::move(*loop);
   // From here on a signal is an event: one that comes during set-up ends the daemon cleanly, after set-up.
   if (auto r = watch(); !r) return r;
+  if (auto r = open_control_socket(); !r) return r;
   auto stats = StatsWriter::create(name_);
   if (!stats) return stats.error();
   stats_.emplace(std::move(*stats));
@@ -110,8 +111,31 @@ Result<void> Daemon::watch() {
   return {};
 }
 
+// Packets do not need it: where it cannot be had, the commands that ask the daemon do without. One that another
+// daemon answers on is different: then two would share everything that is named after the shared memory.
+Result<void> Daemon::open_control_socket() {
+  auto control = ControlServer::create(*loop_, control_socket_path(name_.text()));
+  if (control) {
+    control_ = std::move(*control);
+    return {};
+  }
+  if (control.error().sys_errno == EADDRINUSE) {
+    return fail("{}: stop it, or give this one a name of its own with --shm", control.error().message);
+  }
+  control_error_ = control.error().message;
+  return {};
+}
+
 Result<void> Daemon::run() {
   return loop_->run();
+}
+
+std::vector<std::string> Daemon::warnings() const {
+  std::vector<std::string> warnings = plane_->warnings();
+  if (!control_error_.empty()) {
+    warnings.push_back(fmt::format("{}: no control socket, `xdplb flows` cannot ask this daemon", control_error_));
+  }
+  return warnings;
 }
 
 std::vector<std::string> Daemon::start_report() const {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "user/ctl/control_socket.h"
 #include "user/ctl/event_loop.h"
 #include "user/ctl/netlink.h"
 #include "user/ctl/shared_memory.h"
@@ -29,7 +30,7 @@ class Daemon {
   // What was chosen and why, one item a line.
   [[nodiscard]] std::vector<std::string> start_report() const;
 
-  [[nodiscard]] const std::vector<std::string>& warnings() const { return plane_->warnings(); }
+  [[nodiscard]] std::vector<std::string> warnings() const;
 
   // Serves until SIGINT or SIGTERM. Error where the event loop broke.
   Result<void> run();
@@ -47,6 +48,7 @@ class Daemon {
 
   Result<void> start();
   Result<void> watch();
+  Result<void> open_control_socket();
 
   // The configuration.
   void follow_config();
@@ -86,6 +88,8 @@ class Daemon {
   std::string plane_error_;              // said once, not on every retry
   uint64_t started_realtime_ns_ = 0;
   std::vector<XskStatistics> kernel_stats_;  // by worker, as of the last inspection
+  std::string control_error_;                // why there is no control socket
+  std::unique_ptr<ControlServer> control_;   // last: what it asks must outlive it
 };
 
 }  // namespace xdplb
