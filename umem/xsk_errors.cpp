@@ -1,6 +1,7 @@
 #include "umem/xsk_errors.h"
 
 #include <cerrno>
+#include <cstring>
 
 namespace xdplb {
 namespace {
@@ -42,6 +43,11 @@ Error umem_error(int sys_errno, const XskPlace& place, uint64_t area_bytes, uint
   }
 }
 
+std::string zero_copy_refusal(int sys_errno) {
+  if (sys_errno == EOPNOTSUPP) return "the driver has none";
+  return fmt::format("the driver refused it: {}", std::strerror(sys_errno));
+}
+
 Error bind_error(int sys_errno, const XskPlace& place, const BindAttempt& attempt) {
   switch (sys_errno) {
     case EBUSY:
@@ -76,7 +82,9 @@ Error bind_error(int sys_errno, const XskPlace& place, const BindAttempt& attemp
     case EPERM:
       return with_errno(sys_errno,
                         fmt::format("Cannot bind to {}: the capability CAP_NET_RAW is missing", text(place)));
-    default: return fail_errno(sys_errno, "Cannot bind to {}", text(place));
+    default:
+      return fail_errno(sys_errno, "Cannot bind to {}{}", text(place),
+                        attempt.zero_copy_forced ? " (zero copy was forced)" : "");
   }
 }
 

@@ -29,6 +29,9 @@ struct BindAttempt {
   uint64_t waited_ns = 0;  // for a busy queue
   DeviceQueues queues{};
 };
+// Why a bind for zero copy failed, where copy mode is taken instead.
+[[nodiscard]] std::string zero_copy_refusal(int sys_errno);
+
 [[nodiscard]] Error bind_error(int sys_errno, const XskPlace& place, const BindAttempt& attempt);
 
 }  // namespace xdplb

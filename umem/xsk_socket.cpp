@@ -95,10 +95,10 @@ Result<std::unique_ptr<XskSocket>> XskSocket::open(FrameArea area, const XskOpti
                                                    std::span<const FrameAddr> prefill) {
   if (Result<void> ok = check_options(options); !ok) return ok.error();
 
-  // The kernel falls back from zero copy to copy by itself where the driver has none. Where a driver has it and
-  // fails at it, only asking for copy helps.
+  // Both modes are asked for by name. Without a name the kernel falls back from zero copy to copy by itself, but does
+  // not say why.
   const bool forced = options.zero_copy == ZeroCopy::force;
-  std::array<uint16_t, 2> modes{forced ? uint16_t{XDP_ZEROCOPY} : uint16_t{0}, uint16_t{XDP_COPY}};
+  const std::array<uint16_t, 2> modes{XDP_ZEROCOPY, XDP_COPY};
   std::span<const uint16_t> tries = modes;
   if (forced) tries = tries.first(1);
   if (options.zero_copy == ZeroCopy::off) tries = tries.last(1);
@@ -106,6 +106,7 @@ Result<std::unique_ptr<XskSocket>> XskSocket::open(FrameArea area, const XskOpti
   const XskPlace place{options.ifname, options.queue};
   const uint64_t start_ns = monotonic_ns();
   uint64_t pause_ns = kNsPerMs;
+  std::string why_copy;
   for (;;) {
     // A UMEM that took part in a failed bind is spent: a new one for each try.
     std::unique_ptr<XskSocket> socket(new XskSocket(options));
@@ -113,6 +114,7 @@ Result<std::unique_ptr<XskSocket>> XskSocket::open(FrameArea area, const XskOpti
     const int bind_errno = socket->bind(tries.front());
     if (bind_errno == 0) {
       if (Result<void> ok = socket->read_mode(); !ok) return ok.error();
+      socket->why_copy_ = why_copy;
       return socket;
     }
     const uint64_t waited_ns = monotonic_ns() - start_ns;
@@ -122,6 +124,7 @@ Result<std::unique_ptr<XskSocket>> XskSocket::open(FrameArea area, const XskOpti
       pause_ns = std::min(pause_ns * 2, 50 * kNsPerMs);
     } else if (bind_errno != EBUSY && tries.size() > 1) {
       tries = tries.subspan(1);
+      why_copy = zero_copy_refusal(bind_errno);
     } else {
       return bind_error(bind_errno, place, {forced, waited_ns, device_queues(options.ifname)});
     }

@@ -64,6 +64,8 @@ class XskSocket final : public PortKernel {
   [[nodiscard]] const std::string& ifname() const { return options_.ifname; }
   [[nodiscard]] uint32_t queue() const { return options_.queue; }
   [[nodiscard]] bool zero_copy() const { return zero_copy_; }
+  // What zero copy met with where it was tried in vain; else empty.
+  [[nodiscard]] const std::string& why_copy() const { return why_copy_; }
 
   // The rings for a Port, which must not outlive this.
   [[nodiscard]] PortRings port_rings() const;
@@ -91,6 +93,7 @@ class XskSocket final : public PortKernel {
   xsk_socket* socket_ = nullptr;
   uint32_t prefilled_ = 0;
   bool zero_copy_ = false;
+  std::string why_copy_;
 };
 
 }  // namespace xdplb

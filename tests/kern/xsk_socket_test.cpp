@@ -277,6 +277,18 @@ TEST_CASE("the kernel's errors on transmit are counted as what they are") {
   CHECK(port.conserved());
 }
 
+TEST_CASE("zero copy that a device does not have falls back to copy, and says why") {
+  const OwnNetns netns;
+  add_veth("one");
+  Memory memory;
+  const auto fell_back = open_or_fail(memory, options("one", kBoth));
+  CHECK_FALSE(fell_back->zero_copy());
+  CHECK(fell_back->why_copy() == "the driver has none");
+  const auto asked_for = open_or_fail(memory, options("one-peer", kBoth, ZeroCopy::off));
+  CHECK_FALSE(asked_for->zero_copy());
+  CHECK(asked_for->why_copy().empty());
+}
+
 TEST_CASE("what cannot be opened is refused in words that help") {
   const OwnNetns netns;
   add_veth("one", 2);

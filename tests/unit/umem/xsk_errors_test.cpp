@@ -45,9 +45,16 @@ TEST_CASE("what goes wrong with a socket is said in words that help") {
        "Cannot bind to eth2 queue 3: Invalid argument"},
       {bind_error(EPERM, place, {}), EPERM, "Cannot bind to eth2 queue 3: the capability CAP_NET_RAW is missing"},
       {bind_error(EIO, place, {}), EIO, "Cannot bind to eth2 queue 3: Input/output error"},
+      {bind_error(ENOENT, place, {.zero_copy_forced = true}), ENOENT,
+       "Cannot bind to eth2 queue 3 (zero copy was forced): No such file or directory"},
   };
   for (const Row& row : rows) {
     CHECK(row.error.message == row.text);
     CHECK(row.error.sys_errno == row.sys_errno);
   }
+}
+
+TEST_CASE("why there is no zero copy is told from one that the driver fails at") {
+  CHECK(zero_copy_refusal(EOPNOTSUPP) == "the driver has none");
+  CHECK(zero_copy_refusal(EINVAL) == "the driver refused it: Invalid argument");
 }
