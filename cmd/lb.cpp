@@ -103,7 +103,7 @@ Action setup_lb(CLI::App& app) {
   app.add_option("--cpus", lb.cpus, "cores for the workers, in turn (all that are allowed)")->delimiter(',');
   app.add_option("--mode", words->mode, "XDP mode: auto, native, generic")->capture_default_str();
   app.add_option("--zerocopy", words->zero_copy, "auto, force, off")->capture_default_str();
-  app.add_option("--checksum", words->checksum, "complete partial checksums: auto (veth, tap), complete, none")
+  app.add_option("--checksum", words->checksum, "complete partial checksums: auto (veth, tap, virtio_net), complete, none")
       ->capture_default_str();
   auto* poll = app.add_flag("--poll", words->poll, "workers sleep in poll when idle (the default)");
   app.add_flag("--spin", words->spin, "workers never sleep: a core each, and the shortest delay")->excludes(poll);

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -21,7 +22,24 @@ std::string first_word(const std::filesystem::path& file) {
   return word;
 }
 
+// `question` is an ethtool struct that begins with its cmd. False: errno says why.
+bool ask_ethtool(const LinkInfo& link, void* question) {
+  const UniqueFd socket_fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket_fd.is_open()) return false;
+  ifreq request = {};
+  link.name.copy(request.ifr_name, IFNAMSIZ - 1);
+  request.ifr_data = static_cast<char*>(question);
+  return ioctl(socket_fd.get(), SIOCETHTOOL, &request) == 0;
+}
+
 }  // namespace
+
+std::string query_driver(const LinkInfo& link) {
+  ethtool_drvinfo info = {};
+  info.cmd = ETHTOOL_GDRVINFO;
+  if (!ask_ethtool(link, &info)) return "";
+  return {info.driver, strnlen(info.driver, sizeof info.driver)};
+}
 
 std::optional<uint32_t> sysfs_tx_queues(const LinkInfo& link, const std::string& root) {
   const std::filesystem::path device = std::filesystem::path(root) / link.name;
@@ -37,14 +55,9 @@ std::optional<uint32_t> sysfs_tx_queues(const LinkInfo& link, const std::string&
 }
 
 Result<Channels> query_channels(const LinkInfo& link) {
-  const UniqueFd socket_fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!socket_fd.is_open()) return fail_errno(errno, "Cannot ask for the channels of [{}]", link.name);
   ethtool_channels channels = {};
   channels.cmd = ETHTOOL_GCHANNELS;
-  ifreq request = {};
-  link.name.copy(request.ifr_name, IFNAMSIZ - 1);
-  request.ifr_data = reinterpret_cast<char*>(&channels);
-  if (ioctl(socket_fd.get(), SIOCETHTOOL, &request) != 0) {
+  if (!ask_ethtool(link, &channels)) {
     if (errno != EOPNOTSUPP) return fail_errno(errno, "Cannot ask for the channels of [{}]", link.name);
     return Channels{std::max(1u, link.rx_queues), std::max(1u, link.tx_queues)};
   }

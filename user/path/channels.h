@@ -1,5 +1,5 @@
-// How many queues a device really uses. Asked of ethtool in the daemon's own network namespace: sysfs may show
-// another one's. Control thread only.
+// How many queues a device really uses, and what drives it. Asked of ethtool in the daemon's own network namespace:
+// sysfs may show another one's. Control thread only.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,9 @@ struct Channels {
 // adds receive queues, without transmit queues to go with them, and ethtool still calls them "combined". What is sent
 // on such a queue never completes, so for transmit sysfs is asked too.
 Result<Channels> query_channels(const LinkInfo& link);
+
+// Its driver, as `ethtool -i` names it; empty where it does not tell.
+std::string query_driver(const LinkInfo& link);
 
 // How many transmit queues of this very device sysfs shows, below `root`. Nothing where it shows another device of
 // that name (that of the network namespace in which sysfs was mounted), or none.

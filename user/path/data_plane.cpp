@@ -7,6 +7,7 @@
 #include "umem/queue_release.h"
 #include "user/base/clock.h"
 #include "user/base/log.h"
+#include "user/path/worker_plan.h"
 
 namespace xdplb {
 namespace {
@@ -30,11 +31,6 @@ Result<std::vector<int>> worker_cpus(const std::vector<int>& wanted) {
 }
 
 constexpr uint64_t kQueueReleaseWaitNs = 2 * kNsPerSec;
-
-// Peers of these kinds hand over packets whose checksum the "hardware" was to complete.
-bool leaves_checksums_partial(const LinkInfo& link) {
-  return link.kind == "veth" || link.kind == "tun";
-}
 
 }  // namespace
 
@@ -70,6 +66,7 @@ Result<std::unique_ptr<DataPlane>> DataPlane::prepare(const LbOptions& options,
   std::unique_ptr<DataPlane> plane(new DataPlane(options));
   if (auto r = plane->look_at_devices(); !r) return r.error();
   if (auto r = plane->set_up_program(program); !r) return r.error();
+  if (auto r = plane->look_again(); !r) return r.error();
   return plane;
 }
 
@@ -98,9 +95,21 @@ Result<void> DataPlane::look_at_devices() {
       return fail("Interface [{}] is a {}: AF_XDP works on the devices below it; give them as a list, --idev=DEV,DEV",
                   name, kind);
     }
+    devices_.push_back({*link, {}, query_driver(*link)});
+  }
+  return {};
+}
+
+// With the programs attached: what they are, and the queues, which virtio_net adds to for them. Those are what the
+// daemon compares with later.
+Result<void> DataPlane::look_again() {
+  for (PlaneDevice& device : devices_) {
+    auto link = query_link(device.link.name);
+    if (!link) return link.error();
     auto channels = query_channels(*link);
     if (!channels) return channels.error();
-    devices_.push_back({*link, *channels});
+    device.link = *link;
+    device.channels = *channels;
   }
   return {};
 }
@@ -142,6 +151,8 @@ Result<std::vector<IngressQueue>> DataPlane::ingress_queues() {
   std::vector<IngressQueue> queues;
   for (size_t d = 0; d < options_.ingress.size(); ++d) {
     const PlaneDevice& device = devices_[d];
+    auto copy = choose_copy(device, options_.zero_copy);
+    if (!copy) return copy.error();
     auto first_slot = program_->maps().slots_of_device(device.link.ifindex);
     if (!first_slot) return first_slot.error();
     for (const uint32_t queue : options_.queues) {
@@ -158,7 +169,7 @@ Result<std::vector<IngressQueue>> DataPlane::ingress_queues() {
         return fail("[{}] has {} receive queues; xdplb serves at most {}: `ethtool -L {} combined {}`",
                     device.link.name, device.channels.rx, kMaxQueues, device.link.name, kMaxQueues);
       }
-      queues.push_back({device.link.name, device.link.ifindex, queue, *first_slot + queue});
+      queues.push_back({device.link.name, device.link.ifindex, queue, *first_slot + queue, copy->zero_copy});
     }
   }
   return queues;
@@ -167,35 +178,40 @@ Result<std::vector<IngressQueue>> DataPlane::ingress_queues() {
 bool DataPlane::completes_checksums() const {
   if (options_.checksum != ChecksumChoice::automatic) return options_.checksum == ChecksumChoice::complete;
   return std::any_of(devices_.begin(), devices_.begin() + static_cast<ptrdiff_t>(options_.ingress.size()),
-                     [](const PlaneDevice& d) { return leaves_checksums_partial(d.link); });
+                     [](const PlaneDevice& d) { return leaves_checksums_partial(d); });
 }
 
-// As many workers as there are queues on the narrower side; a worker may serve several ingress queues.
 Result<std::vector<WorkerRigPlan>> DataPlane::plan_workers() {
   auto queues = ingress_queues();
   if (!queues) return queues.error();
   auto cpus = worker_cpus(options_.cpus);
   if (!cpus) return cpus.error();
-  const uint32_t workers = one_arm() ? static_cast<uint32_t>(queues->size())
-                                     : std::min(static_cast<uint32_t>(queues->size()), egress().channels.tx);
+  auto copy = choose_copy(egress(), options_.zero_copy);
+  if (!copy) return copy.error();
+  std::vector<uint32_t> numbers;
+  for (const IngressQueue& in : *queues) numbers.push_back(in.queue);
+  auto shares = one_arm() ? share_one_arm(numbers, egress().channels.tx)
+                          : share_two_arm(static_cast<uint32_t>(queues->size()), egress().channels.tx);
+  if (!shares) return shares.error();
   RingSizes rings = default_ring_sizes(static_cast<uint32_t>(queues->size()));
   if (options_.rx_ring != 0) rings.rx = rings.fill = options_.rx_ring;
   if (options_.tx_ring != 0) rings.tx = rings.completion = options_.tx_ring;
-  std::vector<WorkerRigPlan> plans(workers);
-  for (uint32_t w = 0; w < workers; ++w) {
+  std::vector<WorkerRigPlan> plans(shares->size());
+  for (size_t w = 0; w < plans.size(); ++w) {
     WorkerRigPlan& plan = plans[w];
+    const WorkerShare& share = (*shares)[w];
+    for (const uint32_t i : share.ingress) plan.ingress.push_back((*queues)[i]);
     plan.egress_device = egress().link.name;
     plan.egress_ifindex = egress().link.ifindex;
-    plan.egress_queue = w;
-    plan.one_arm = one_arm();
+    plan.egress_queue = share.egress_queue;
+    plan.one_arm = share.shared;
     plan.rings = rings;
-    plan.zero_copy = options_.zero_copy;
+    plan.egress_zero_copy = copy->zero_copy;
     plan.batch = options_.batch;
     plan.cpu = (*cpus)[w % cpus->size()];
     plan.wait = options_.wait;
     plan.rules = {egress().link.mac, egress().link.mtu, completes_checksums()};
   }
-  for (size_t i = 0; i < queues->size(); ++i) plans[i % workers].ingress.push_back((*queues)[i]);
   return plans;
 }
 
@@ -280,6 +296,25 @@ DataPlane::~DataPlane() {
   }
 }
 
+// What the kernel says of our sockets on a device, and why it is not what one would hope for.
+std::string DataPlane::zero_copy_of(const PlaneDevice& device) const {
+  uint32_t sockets = 0, zero_copy = 0;
+  const auto copy = choose_copy(device, options_.zero_copy);
+  std::string why = copy ? copy->why_copy : "";
+  const auto count = [&](uint32_t ifindex, const XskSocket& socket) {
+    if (ifindex != device.link.ifindex) return;
+    ++sockets;
+    if (socket.zero_copy()) ++zero_copy;
+    if (!socket.why_copy().empty()) why = socket.why_copy();
+  };
+  for (const auto& rig : rigs_) {
+    const WorkerRigPlan& plan = rig->plan();
+    for (size_t i = 0; i < plan.ingress.size(); ++i) count(plan.ingress[i].ifindex, rig->ingress_socket(i));
+    if (!plan.one_arm) count(plan.egress_ifindex, rig->egress_socket());
+  }
+  return zero_copy_text(sockets, zero_copy, why);
+}
+
 std::vector<std::pair<std::string, std::string>> DataPlane::modes() const {
   std::vector<std::pair<std::string, std::string>> modes;
   modes.emplace_back("arms", one_arm() ? fmt::format("one: in and out through [{}]", options_.egress)
@@ -291,6 +326,11 @@ std::vector<std::pair<std::string, std::string>> DataPlane::modes() const {
     modes.emplace_back(fmt::format("XDP on [{}]", a.device), std::string(to_string(a.mode)) + why);
   }
   if (egress_program_) modes.emplace_back("egress", egress_program_->note());
+  for (const PlaneDevice& device : devices_) {
+    modes.emplace_back(
+        fmt::format("[{}] {}", device.link.name, device.driver.empty() ? "unknown driver" : device.driver),
+        "zero-copy: " + zero_copy_of(device));
+  }
   uint64_t memory = 0;
   for (const auto& rig : rigs_) {
     memory += rig->frames().len_bytes();

@@ -14,7 +14,7 @@
 #include "user/ctl/flow_store.h"
 #include "user/ctl/netlink.h"
 #include "user/ctl/stats.h"
-#include "user/path/channels.h"
+#include "user/path/device.h"
 #include "user/path/egress_program.h"
 #include "user/path/options.h"
 #include "user/path/worker_rig.h"
@@ -37,12 +37,6 @@ struct WorkerSlots {
   uint64_t fragment_secret;
   std::vector<std::unique_ptr<WorkerCounters>> counters;
   std::vector<std::unique_ptr<WorkerEpoch>> epochs;
-};
-
-// A device as it was when the plane was built; a difference is a reason to build again.
-struct PlaneDevice {
-  LinkInfo link;
-  Channels channels;
 };
 
 class DataPlane {
@@ -75,6 +69,7 @@ class DataPlane {
   explicit DataPlane(const LbOptions& options) : options_(options) {}
   Result<void> look_at_devices();
   Result<void> set_up_program(std::unique_ptr<XdpProgram>& program);
+  Result<void> look_again();
   [[nodiscard]] Result<std::vector<IngressQueue>> ingress_queues();
   [[nodiscard]] Result<std::vector<WorkerRigPlan>> plan_workers();
   Result<void> start_workers(const SnapshotPublisher& snapshots, WorkerSlots& slots);
@@ -83,6 +78,7 @@ class DataPlane {
   }
   [[nodiscard]] const PlaneDevice& egress() const { return devices_.back(); }
   [[nodiscard]] bool completes_checksums() const;
+  [[nodiscard]] std::string zero_copy_of(const PlaneDevice& device) const;
 
   LbOptions options_;
   std::vector<PlaneDevice> devices_;  // ingress in the order of the options, then egress

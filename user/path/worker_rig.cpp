@@ -8,7 +8,8 @@ WorkerShape shape_of(const WorkerRigPlan& plan) {
   shape.rx_ports = static_cast<uint32_t>(plan.ingress.size());
   shape.tx_ports = 1;
   shape.tx_only_ports = plan.one_arm ? 0 : 1;
-  shape.zero_copy = plan.zero_copy != ZeroCopy::off;
+  shape.zero_copy = plan.egress_zero_copy != ZeroCopy::off;
+  for (const IngressQueue& in : plan.ingress) shape.zero_copy |= in.zero_copy != ZeroCopy::off;
   shape.rings = plan.rings;
   shape.batch_max = plan.batch;
   shape.held_max = HeldLimits().frames_max;
@@ -33,28 +34,27 @@ Result<std::unique_ptr<WorkerRig>> WorkerRig::build(const WorkerRigPlan& plan) {
   auto region = MappedRegion::create(frames.len_bytes());
   if (!region) return region.error();
   std::unique_ptr<WorkerRig> rig(new WorkerRig(plan, frames, std::move(*region)));
-  for (const IngressQueue& in : plan.ingress) {
-    if (auto r = rig->open_port(in.device, in.ifindex, in.queue, true, plan.one_arm); !r) return r.error();
+  for (size_t i = 0; i < plan.ingress.size(); ++i) {
+    if (auto r = rig->open_port(plan.ingress[i], true, plan.one_arm && i == 0); !r) return r.error();
   }
   if (!plan.one_arm) {
-    auto r = rig->open_port(plan.egress_device, plan.egress_ifindex, plan.egress_queue, false, true);
-    if (!r) return r.error();
+    const IngressQueue out{plan.egress_device, plan.egress_ifindex, plan.egress_queue, 0, plan.egress_zero_copy};
+    if (auto r = rig->open_port(out, false, true); !r) return r.error();
   }
   return rig;
 }
 
-Result<void> WorkerRig::open_port(const std::string& device, uint32_t ifindex, uint32_t queue, bool receives,
-                                  bool transmits) {
+Result<void> WorkerRig::open_port(const IngressQueue& at, bool receives, bool transmits) {
   const PortId id{static_cast<uint8_t>(ports_.size())};
   XskOptions options;
-  options.ifname = device;
-  options.ifindex = ifindex;
-  options.queue = queue;
+  options.ifname = at.device;
+  options.ifindex = at.ifindex;
+  options.queue = at.queue;
   options.rings = plan_.rings;
   if (!receives) options.rings.rx = 0;
   if (!receives) options.rings.fill = kTxOnlyFill;
   if (!transmits) options.rings.tx = 0;
-  options.zero_copy = plan_.zero_copy;
+  options.zero_copy = at.zero_copy;
   const std::vector<FrameAddr> prefill = pool_.take_for_fill(id, options.rings.fill);
   auto socket = XskSocket::open(area_, options, prefill);
   if (!socket) return socket.error();
@@ -69,7 +69,7 @@ Result<void> WorkerRig::start(BpfMaps& maps, const SnapshotPublisher& snapshots,
   for (size_t i = 0; i < plan_.ingress.size(); ++i) {
     parts.ingress.push_back({ports_[i].get(), maps.heartbeat(plan_.ingress[i].slot)});
   }
-  parts.egress = ports_.back().get();
+  parts.egress = ports_[egress_port()].get();
   parts.pool = &pool_;
   parts.area = area_;
   parts.rules = plan_.rules;

@@ -18,6 +18,7 @@ struct IngressQueue {
   uint32_t ifindex = 0;
   uint32_t queue = 0;
   uint32_t slot = 0;
+  ZeroCopy zero_copy = ZeroCopy::automatic;  // as is right for its device
 };
 
 struct WorkerRigPlan {
@@ -27,7 +28,7 @@ struct WorkerRigPlan {
   uint32_t egress_queue = 0;
   bool one_arm = false;  // the first ingress port is the egress port
   RingSizes rings;
-  ZeroCopy zero_copy = ZeroCopy::automatic;
+  ZeroCopy egress_zero_copy = ZeroCopy::automatic;
   uint32_t batch = 64;
   int cpu = -1;
   WaitMode wait = WaitMode::poll;
@@ -52,7 +53,7 @@ class WorkerRig {
   [[nodiscard]] const WorkerRigPlan& plan() const { return plan_; }
   [[nodiscard]] std::string name() const;  // "eth2/0" or "eth2/0,1"
   [[nodiscard]] const XskSocket& ingress_socket(size_t i) const { return *sockets_[i]; }
-  [[nodiscard]] const XskSocket& egress_socket() const { return *sockets_.back(); }
+  [[nodiscard]] const XskSocket& egress_socket() const { return *sockets_[egress_port()]; }
   [[nodiscard]] const FrameSum& frames() const { return frames_; }
   [[nodiscard]] PageKind page_kind() const { return region_.page_kind(); }
   // Sum over the sockets. A system call each: once a second at most.
@@ -60,14 +61,15 @@ class WorkerRig {
 
  private:
   WorkerRig(WorkerRigPlan plan, const FrameSum& frames, MappedRegion region);
-  Result<void> open_port(const std::string& device, uint32_t ifindex, uint32_t queue, bool receives, bool transmits);
+  Result<void> open_port(const IngressQueue& at, bool receives, bool transmits);
+  [[nodiscard]] size_t egress_port() const { return plan_.one_arm ? 0 : plan_.ingress.size(); }
 
   WorkerRigPlan plan_;
   FrameSum frames_;
   MappedRegion region_;
   FrameArea area_;
   FramePool pool_;
-  std::vector<std::unique_ptr<XskSocket>> sockets_;  // ingress first, egress last (one-arm: the same one)
+  std::vector<std::unique_ptr<XskSocket>> sockets_;  // ingress first, egress last (one-arm: the first ingress)
   std::vector<std::unique_ptr<Port>> ports_;         // as sockets_
   std::unique_ptr<WorkerThread> thread_;
 };
