@@ -61,10 +61,12 @@ TOOLCOMMON_SRC := $(call src,tools/common)
 BASE_SRC  := $(call src,user/base)
 BPF_OBJ   := $(patsubst kern/%.c,$(BUILD)/%.o,$(wildcard kern/*_kern.c))
 
-BINS := $(BUILD)/xdplb $(BUILD)/mconnect $(BUILD)/ctraffic
+TOOL_BPF  := $(BUILD)/xdpgen_kern.o $(BUILD)/xdpsink_kern.o
+
+BINS := $(BUILD)/xdplb $(BUILD)/mconnect $(BUILD)/ctraffic $(BUILD)/xdpgen $(BUILD)/xdpsink
 
 .PHONY: all
-all: $(BPF_OBJ) $(BINS) ## build everything: build/xdplb, build/xdp_vip_kern.o, build/mconnect, build/ctraffic
+all: $(BPF_OBJ) $(BINS) ## build everything: xdplb, xdp_vip_kern.o and the tools, in build/
 
 $(BUILD)/xdplb: $(call obj,$(CMD_SRC) $(LIB_SRC)) $(BUILD)/obj/bpf_objects.o
 	$(call say,LINK,$@)
@@ -78,8 +80,18 @@ $(BUILD)/ctraffic: $(call obj,$(call src,tools/ctraffic) $(TOOLCOMMON_SRC) $(BAS
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ -luring -lfmt
 
+PACKETS_OBJ := $(call obj,$(call src,tools/packets)) $(BUILD)/obj/packet_objects.o
+$(BUILD)/xdpgen: $(call obj,$(call src,tools/xdpgen) $(TOOLCOMMON_SRC) $(BASE_SRC) $(call src,user/net)) $(PACKETS_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ -lbpf -luring -lfmt
+
+$(BUILD)/xdpsink: $(call obj,$(call src,tools/xdpsink) $(TOOLCOMMON_SRC) $(BASE_SRC) $(call src,user/net)) $(PACKETS_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ -lbpf -luring -lfmt
+
 # The unit tests: the library and what the tools share, with XDPLB_CHECKS, and no privileges needed.
-TOOLS_TESTED := $(filter-out %/main.cpp,$(call src,tools/mconnect tools/ctraffic tools/common))
+TOOLS_TESTED := $(filter-out %/main.cpp %/generator.cpp %/sink.cpp,$(call src,tools/mconnect tools/ctraffic \
+                  tools/common tools/xdpgen tools/xdpsink))
 $(BUILD)/unit: $(call objc,$(UNIT_SRC) $(LIB_SRC) $(TOOLS_TESTED)) $(BUILD)/obj/bpf_objects.o
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(CHECK_LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -107,8 +119,20 @@ $(BUILD)/%_kern.o: kern/%_kern.c
 	$(call say,BPF,$<)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
 
+$(BUILD)/xdpgen_kern.o: tools/xdpgen/xdpgen_kern.c
+$(BUILD)/xdpsink_kern.o: tools/xdpsink/xdpsink_kern.c
+$(TOOL_BPF):
+	@mkdir -p $(@D)
+	$(call say,BPF,$<)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+
 # The programs travel inside the binary (user/path/bpf_objects.S), so that it needs no file beside it.
 $(BUILD)/obj/bpf_objects.o: user/path/bpf_objects.S $(BPF_OBJ)
+	@mkdir -p $(@D)
+	$(call say,AS,$<)
+	$(Q)$(CXX) -c -I$(BUILD) -o $@ $<
+
+$(BUILD)/obj/packet_objects.o: tools/packets/bpf_objects.S $(TOOL_BPF)
 	@mkdir -p $(@D)
 	$(call say,AS,$<)
 	$(Q)$(CXX) -c -I$(BUILD) -o $@ $<

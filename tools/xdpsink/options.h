@@ -1,0 +1,32 @@
+// What xdpsink is asked to watch.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tools/common/early_exit.h"
+#include "user/net/mac.h"
+
+namespace xdplb::xdpsink {
+
+struct Options {
+  std::string device;
+  std::vector<MacAddr> targets;   // whose packets these may be; their last bytes differ
+  std::optional<MacAddr> source;  // who must have sent them
+  uint32_t verify = 64;           // the payload of one packet in so many is compared; 0: none
+  int64_t interval_ns = 0;        // between two lines of output; 0: only the last
+  int64_t duration_ns = 0;        // 0: until a signal
+  int cpu = -1;
+  bool latency = true;
+  bool version = false;
+};
+
+struct Parsed {
+  std::optional<Options> options;  // where not: how the program ends
+  tools::EarlyExit exit;
+};
+Parsed parse(int argc, const char* const* argv);
+
+}  // namespace xdplb::xdpsink
