@@ -42,3 +42,23 @@ def test_no_connection_is_lost(make_lab, end, queues):
             connections.close()
         wait_established(lab, {})
         assert second.stats_now().drops.total() == 0
+
+
+@pytest.mark.parametrize("flows", [2048, 4194304])
+def test_tables_of_another_size_lose_none(make_lab, flows):
+    lab = make_lab(queues=2)
+    configure(lab)
+    serve_echo(lab)
+    with Daemon(lab):
+        opened = [Connections(lab.client, vip, CONNECTIONS) for vip in (lab.vip4, lab.vip6)]
+        drain(lab, *DRAINED)
+        before = [connections.exchange() for connections in opened]
+        assert all(DRAINED_SERVERS < set(servers.values()) for servers in before)
+    with Daemon(lab, f"--flows={flows}") as second:
+        said = re.search(r"(\d+) flows of an earlier daemon kept.*; moved from tables for 1048576 flows, 0 found no room",
+                         second.output)
+        assert said and int(said.group(1)) >= len(opened) * CONNECTIONS, second.output
+        assert [connections.exchange() for connections in opened] == before
+        assert not any(connections.broken for connections in opened)
+        for connections in opened:
+            connections.close()

@@ -1,12 +1,12 @@
 #include "user/ctl/flow_store.h"
 
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include <map>
 
 #include "user/base/hash.h"
 #include "user/base/random.h"
+#include "user/ctl/flow_file.h"
 
 namespace xdplb {
 namespace {
@@ -17,19 +17,64 @@ uint64_t service_identity(const std::string& name) {
 
 // Who the flows of an old table belong to now: targets by {id, epoch}, which lie in the configuration and outlive the
 // daemon, and services by name.
-FlowMapping mapping_of(const Config& config, const FlowReader& old) {
+FlowMapping mapping_of(const Config& config, std::vector<uint64_t> old_identities) {
   std::map<uint64_t, uint16_t> services;
   for (const Service& s : config.services) services[service_identity(s.name)] = s.id;
   std::map<uint16_t, uint16_t> epochs;
   for (const Target& t : config.targets) epochs[t.id] = t.epoch;
-  std::vector<uint64_t> old_identities(kMaxServices);
-  for (uint16_t s = 0; s < kMaxServices; ++s) old_identities[s] = old.identity_of_service(s);
-  return [=](FlowOwner owner) -> std::optional<FlowOwner> {
-    const auto service = services.find(old_identities[owner.service % kMaxServices]);
+  return [=, identities = std::move(old_identities)](FlowOwner owner) -> std::optional<FlowOwner> {
+    const auto service = services.find(identities[owner.service % kMaxServices]);
     const auto target = epochs.find(owner.target.id);
     if (service == services.end() || target == epochs.end() || target->second != owner.target.epoch) return {};
     return FlowOwner{owner.target, service->second};
   };
+}
+
+std::string kept_text(const FlowAdoption& sum) {
+  return fmt::format("{} flows of an earlier daemon kept, {} of targets or services that are no more, {} damaged",
+                     sum.kept, sum.unwanted, sum.invalid);
+}
+
+// A mapping of the old file, for as long as its flows are moved.
+class OldTable {
+ public:
+  static Result<std::unique_ptr<OldTable>> open(int fd, size_t index, const FlowGeometry& g,
+                                                const std::string& path) {
+    auto memory = map_flow_table(fd, index, g, path);
+    if (!memory) return memory.error();
+    std::unique_ptr<OldTable> table(new OldTable(*memory));
+    auto reader = FlowReader::open(*memory);
+    if (!reader) return reader.error();
+    table->reader_.emplace(*reader);
+    return table;
+  }
+  ~OldTable() { munmap(memory_.data(), memory_.size()); }
+  OldTable(const OldTable&) = delete;
+  OldTable& operator=(const OldTable&) = delete;
+
+  [[nodiscard]] const FlowReader& reader() const { return *reader_; }
+
+ private:
+  explicit OldTable(std::span<std::byte> memory) : memory_(memory) {}
+
+  std::span<std::byte> memory_;
+  std::optional<FlowReader> reader_;
+};
+
+// Returns how many found no room; the rest is in `sum`.
+uint64_t move_flows(const FlowReader& from, SlotRange slots, const FlowMapping& mapping, FlowTable& to,
+                    FlowAdoption& sum, uint64_t now_ns) {
+  uint64_t no_room = 0;
+  for (uint32_t slot = slots.begin; slot < slots.end; ++slot) {
+    const auto flow = from.read(slot, now_ns);
+    if (!flow) continue;
+    const auto owner = mapping({flow->target, flow->service});
+    const FlowOutcome outcome = owner ? to.restore(*flow, *owner, now_ns) : FlowOutcome::not_tracked;
+    sum.kept += outcome == FlowOutcome::entered;
+    sum.unwanted += outcome == FlowOutcome::not_tracked;
+    no_room += outcome == FlowOutcome::refused_full;
+  }
+  return no_room;
 }
 
 }  // namespace
@@ -40,53 +85,100 @@ Result<std::unique_ptr<FlowStore>> FlowStore::open(const ShmName& name, uint32_t
     return fail("Invalid --flows [{}]: {} to {}", flows, kMinFlows, kMaxFlows);
   }
   const std::string path = name.path(".flows");
-  auto fd = open_shm_file(path, true);
-  const bool found = fd.has_value();
-  if (!found && fd.error().sys_errno != ENOENT) return fd.error();
-  std::unique_ptr<FlowStore> store(new FlowStore(path, found ? std::move(*fd) : UniqueFd(), flows));
-  std::string why = "no flows from an earlier daemon";
-  FlowAdoption sum;
-  struct stat st = {};
-  const size_t region_bytes = flow_geometry(flows).region_bytes;
-  bool usable = found && fstat(store->fd_.get(), &st) == 0 && static_cast<size_t>(st.st_size) >= region_bytes;
-  if (found && !usable) why = "flows of an earlier daemon forgotten: its table has another size";
-  const size_t old_tables = usable ? static_cast<size_t>(st.st_size) / region_bytes : 0;
-  for (size_t i = 0; i < old_tables && usable; ++i) {
-    auto memory = store->map_table(i);
-    if (!memory) return memory.error();
-    const auto reader = FlowReader::open(*memory);
-    usable = reader && reader->flows() == flows && (i == 0 || reader->secret() == store->secret_);
-    if (!usable)
-      why = "flows of an earlier daemon forgotten: " + (reader ? "another --flows" : reader.error().message);
-    if (!usable) break;
-    store->secret_ = reader->secret();
-    FlowAdoption adopted;
-    auto table = FlowTable::adopt(*memory, now_ns, mapping_of(config, *reader), adopted);
-    if (!table) return table.error();
-    store->tables_.push_back(std::unique_ptr<Table>(new Table{*memory, std::move(*table)}));
-    sum.kept += adopted.kept;
-    sum.unwanted += adopted.unwanted;
-    sum.invalid += adopted.invalid;
-    why = fmt::format("{} flows of an earlier daemon kept, {} of targets or services that are no more, {} damaged",
-                      sum.kept, sum.unwanted, sum.invalid);
+  std::unique_ptr<FlowStore> store(new FlowStore(path, flows));
+  auto old = open_shm_file(path, true);
+  if (!old && old.error().sys_errno != ENOENT) return old.error();
+  if (!old) {
+    store->report_ = "no flows from an earlier daemon";
+    if (auto r = store->start_anew(); !r) return r.error();
+    return store;
   }
-  if (!usable) {
+  const auto old_flows = flows_of_file(old->get(), path);
+  const Result<void> kept = !old_flows            ? Result<void>(old_flows.error())
+                            : *old_flows == flows ? store->adopt(std::move(*old), config, now_ns)
+                                                  : store->move_from(old->get(), *old_flows, config, now_ns);
+  // What the contents say is forgotten; what the system says (no memory, no room) may be otherwise at the next try.
+  if (!kept && kept.error().sys_errno != 0) return kept.error();
+  if (!kept) {
+    store->report_ = "flows of an earlier daemon forgotten: " + kept.error().message;
     if (auto r = store->start_anew(); !r) return r.error();
   }
-  store->report_ = why;
   return store;
 }
 
+// In place: the flows stay where they are, however many.
+Result<void> FlowStore::adopt(UniqueFd fd, const Config& config, uint64_t now_ns) {
+  fd_ = std::move(fd);
+  const auto count = tables_of_file(fd_.get(), geometry_, path_);
+  if (!count) return count.error();
+  FlowAdoption sum;
+  for (size_t i = 0; i < *count; ++i) {
+    auto memory = map_flow_table(fd_.get(), i, geometry_, path_);
+    if (!memory) return memory.error();
+    tables_.push_back(std::make_unique<Table>(Table{*memory, std::nullopt}));
+    const auto reader = FlowReader::open(*memory);
+    if (!reader) return reader.error();
+    if (reader->flows() != flows_ || (i > 0 && reader->secret() != secret_)) return fail("its tables do not agree");
+    secret_ = reader->secret();
+    auto identities = service_identities(fd_.get(), i, geometry_, path_);
+    if (!identities) return identities.error();
+    FlowAdoption adopted;
+    auto table = FlowTable::adopt(*memory, written_parts(fd_.get(), i, geometry_, 0), now_ns,
+                                  mapping_of(config, std::move(*identities)), adopted);
+    if (!table) return table.error();
+    tables_.back()->table.emplace(std::move(*table));
+    sum.kept += adopted.kept;
+    sum.unwanted += adopted.unwanted;
+    sum.invalid += adopted.invalid;
+  }
+  report_ = kept_text(sum);
+  return {};
+}
+
+// Into tables of another size: each flow is entered again. The old file keeps its name until the new one is complete,
+// so that a death in between loses nothing.
+Result<void> FlowStore::move_from(int old, uint32_t old_flows, const Config& config, uint64_t now_ns) {
+  const FlowGeometry g = flow_geometry(old_flows);
+  const auto count = tables_of_file(old, g, path_);
+  if (!count) return count.error();
+  if (auto r = make_file(); !r) return r;
+  if (auto r = grow_to(*count); !r) return r;
+  FlowAdoption sum;
+  uint64_t no_room = 0;
+  for (size_t i = 0; i < *count; ++i) {
+    auto from = OldTable::open(old, i, g, path_);
+    if (!from) return from.error();
+    auto identities = service_identities(old, i, g, path_);
+    if (!identities) return identities.error();
+    const FlowMapping mapping = mapping_of(config, std::move(*identities));
+    for (const ByteRange& part : written_parts(old, i, g, 0)) {
+      no_room += move_flows((*from)->reader(), slots_in(part, g), mapping, table(i), sum, now_ns);
+    }
+  }
+  report_ = fmt::format("{}; moved from tables for {} flows, {} found no room", kept_text(sum), old_flows, no_room);
+  return give_name();
+}
+
 Result<void> FlowStore::start_anew() {
+  if (auto r = make_file(); !r) return r;
+  return give_name();
+}
+
+// Without a name, and without tables.
+Result<void> FlowStore::make_file() {
   for (const auto& table : tables_) munmap(table->memory.data(), table->memory.size());
   tables_.clear();
   auto secret = random_secret();
   if (!secret) return secret.error();
   secret_ = *secret;
-  unlink(path_.c_str());
   auto fd = create_unnamed_file(path_.substr(0, path_.rfind('/')), 0);
   if (!fd) return fd.error();
   fd_ = std::move(*fd);
+  return {};
+}
+
+Result<void> FlowStore::give_name() {
+  unlink(path_.c_str());
   return link_shm_file(fd_.get(), path_);
 }
 
@@ -94,47 +186,45 @@ FlowStore::~FlowStore() {
   for (const auto& table : tables_) munmap(table->memory.data(), table->memory.size());
 }
 
-Result<std::span<std::byte>> FlowStore::map_table(size_t index) {
-  const size_t bytes = flow_geometry(flows_).region_bytes;
-  void* memory =
-      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get(), static_cast<off_t>(index * bytes));
-  if (memory == MAP_FAILED) return fail_errno(errno, "Cannot map {} bytes of {}", bytes, path_);
-  // Random access to one line a flow misses the TLB with small pages. Only a hint: the kernel may not have huge ones.
-  madvise(memory, bytes, MADV_HUGEPAGE);
-  return std::span(static_cast<std::byte*>(memory), bytes);
-}
-
 Result<void> FlowStore::grow_to(size_t tables) {
-  const size_t bytes = flow_geometry(flows_).region_bytes;
   while (tables_.size() < tables) {
     const size_t index = tables_.size();
     // Sparse: pages are taken as flows come.
-    if (ftruncate(fd_.get(), static_cast<off_t>((index + 1) * bytes)) != 0) {
+    if (ftruncate(fd_.get(), static_cast<off_t>((index + 1) * geometry_.region_bytes)) != 0) {
       return fail_errno(errno, "Cannot make room for {} flows in {}", flows_, path_);
     }
-    auto memory = map_table(index);
+    auto memory = map_flow_table(fd_.get(), index, geometry_, path_);
     if (!memory) return memory.error();
+    tables_.push_back(std::make_unique<Table>(Table{*memory, std::nullopt}));
     auto table = FlowTable::create(*memory, flows_, secret_);
     if (!table) return table.error();
-    tables_.push_back(std::unique_ptr<Table>(new Table{*memory, std::move(*table)}));
+    tables_.back()->table.emplace(std::move(*table));
   }
   return {};
 }
 
 std::vector<FlowReader> FlowStore::readers() const {
   std::vector<FlowReader> readers;
-  for (const auto& table : tables_) readers.push_back(table->table.reader());
+  for (const auto& table : tables_) readers.push_back(table->table->reader());
   return readers;
+}
+
+std::optional<SlotRange> FlowStore::written_slots(size_t index, uint32_t from) const {
+  const size_t begin = geometry_.buckets_offset + from / kBucketWays * sizeof(FlowBucket);
+  const std::vector<ByteRange> parts = written_parts(fd_.get(), index, geometry_, begin, 1);
+  if (parts.empty()) return std::nullopt;
+  const SlotRange slots = slots_in(parts[0], geometry_);
+  return SlotRange{std::max(slots.begin, from), slots.end};
 }
 
 void FlowStore::name_services(const Config& config) {
   for (const auto& table : tables_) {
-    for (const Service& s : config.services) table->table.name_service(s.id, service_identity(s.name));
+    for (const Service& s : config.services) table->table->name_service(s.id, service_identity(s.name));
   }
 }
 
 uint64_t FlowStore::len_bytes() const {
-  return tables_.size() * flow_geometry(flows_).region_bytes;
+  return tables_.size() * geometry_.region_bytes;
 }
 
 }  // namespace xdplb

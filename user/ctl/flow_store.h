@@ -1,15 +1,17 @@
 // FlowStore: the memory of the flow tables, /dev/shm/NAME.flows: one table after the other, one for each worker.
 //
 // It outlives the daemon, so that the next one adopts every flow: after a crash, a restart or an upgrade no
-// established flow moves. Where its contents cannot be used (another layout, another --flows, damage) it is made anew
-// and why() says so. Mode 0600; this file alone is mapped (its entries change with every packet), so whoever may
-// truncate it may also end the daemon: root, who could kill it anyway.
+// established flow moves. With another --flows they move into tables of that size. Where its contents cannot be used
+// (another layout, damage) it is made anew and report() says so. Idle tables are sparse and stay so: nobody here
+// looks where nothing was ever written. Mode 0600; this file alone is mapped (its entries change with every packet),
+// so whoever may truncate it may also end the daemon: root, who could kill it anyway.
 //
 // Control thread only; the tables themselves belong to the workers.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,8 +34,12 @@ class FlowStore {
   // Makes tables until there are `tables`. Those that exist stay where they are.
   Result<void> grow_to(size_t tables);
   [[nodiscard]] size_t size() const { return tables_.size(); }
-  [[nodiscard]] FlowTable& table(size_t i) { return tables_[i]->table; }
+  [[nodiscard]] FlowTable& table(size_t i) { return *tables_[i]->table; }
   [[nodiscard]] std::vector<FlowReader> readers() const;
+
+  // The next slots of a table, from `from` on, where flows may be; nothing where none may. For whoever goes through
+  // it.
+  [[nodiscard]] std::optional<SlotRange> written_slots(size_t table, uint32_t from) const;
 
   // Says in every table whose flows a service's are, for the next daemon.
   void name_services(const Config& config);
@@ -45,17 +51,21 @@ class FlowStore {
  private:
   struct Table {
     std::span<std::byte> memory;
-    FlowTable table;
+    std::optional<FlowTable> table;  // nothing only while it is being set up
   };
-  explicit FlowStore(std::string path, UniqueFd fd, uint32_t flows)
-      : path_(std::move(path)), fd_(std::move(fd)), flows_(flows) {}
+  FlowStore(std::string path, uint32_t flows)
+      : path_(std::move(path)), flows_(flows), geometry_(flow_geometry(flows)) {}
 
-  Result<std::span<std::byte>> map_table(size_t index);
+  Result<void> adopt(UniqueFd fd, const Config& config, uint64_t now_ns);
+  Result<void> move_from(int old, uint32_t old_flows, const Config& config, uint64_t now_ns);
   Result<void> start_anew();
+  Result<void> make_file();
+  Result<void> give_name();
 
   std::string path_;
   UniqueFd fd_;
   uint32_t flows_;
+  FlowGeometry geometry_;
   uint64_t secret_ = 0;  // one for all tables, so that a flow's hash serves in each
   std::vector<std::unique_ptr<Table>> tables_;
   std::string report_;

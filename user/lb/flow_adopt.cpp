@@ -1,23 +1,46 @@
-// FlowTable::adopt: taking over what a former daemon left, perhaps in the middle of a write.
+// FlowTable::adopt and restore: taking over what a former daemon left, perhaps in the middle of a write.
+#include <algorithm>
+
 #include "user/lb/flow_table.h"
 
 namespace xdplb {
+namespace {
 
-Result<FlowTable> FlowTable::adopt(std::span<std::byte> memory, uint64_t now_ns, const FlowMapping& mapping,
-                                   FlowAdoption& report) {
+// What of [begin, end) lies in the range, as indices of things of `size` bytes; those that it cuts included.
+std::pair<uint32_t, uint32_t> indices_in(ByteRange range, size_t begin, size_t end, size_t size) {
+  const size_t from = std::clamp(range.begin, begin, end), to = std::clamp(range.end, begin, end);
+  return {static_cast<uint32_t>((from - begin) / size), static_cast<uint32_t>((to - begin + size - 1) / size)};
+}
+
+}  // namespace
+
+Result<FlowTable> FlowTable::adopt(std::span<std::byte> memory, std::span<const ByteRange> written, uint64_t now_ns,
+                                   const FlowMapping& mapping, FlowAdoption& report) {
   const Result<FlowReader> reader = FlowReader::open(memory);
   if (!reader) return reader.error();
-  FlowTable table(memory, flow_geometry(reader->flows()), *reader);
-  // The counts are made anew from the entries: the owner may have died between an entry and its count.
-  for (uint32_t s = 0; s < kMaxServices; ++s) {
-    store_word(table.services_[s].counts, 0, std::memory_order_relaxed);
-    store_word(table.services_[s].identity, 0, std::memory_order_relaxed);
-  }
-  for (uint32_t t = 0; t < kTargetSlots; ++t) store_word(table.targets_[t], 0, std::memory_order_relaxed);
-  for (uint64_t& counter : table.header_->counters) store_word(counter, 0, std::memory_order_relaxed);
+  const FlowGeometry g = flow_geometry(reader->flows());
+  FlowTable table(memory, g, *reader);
+  table.clear_counts(written);
   report = {};
-  for (uint32_t slot = 0; slot < reader->slots(); ++slot) table.adopt_slot(slot, now_ns, mapping, report);
+  for (const ByteRange& range : written) {
+    const SlotRange slots = slots_in(range, g);
+    for (uint32_t slot = slots.begin; slot < slots.end; ++slot) table.adopt_slot(slot, now_ns, mapping, report);
+  }
   return table;
+}
+
+// They are made anew from the entries: the owner may have died between an entry and its count.
+void FlowTable::clear_counts(std::span<const ByteRange> written) {
+  for (const ByteRange& range : written) {
+    const auto [s, s_end] = indices_in(range, kFlowServicesOffset, kFlowTargetsOffset, sizeof(FlowServiceWords));
+    for (uint32_t i = s; i < s_end; ++i) {
+      store_word(services_[i].counts, 0, std::memory_order_relaxed);
+      store_word(services_[i].identity, 0, std::memory_order_relaxed);
+    }
+    const auto [t, t_end] = indices_in(range, kFlowTargetsOffset, kFlowTargetsEnd, sizeof(FlowTargetWord));
+    for (uint32_t i = t; i < t_end; ++i) store_word(targets_[i], 0, std::memory_order_relaxed);
+  }
+  for (uint64_t& counter : header_->counters) store_word(counter, 0, std::memory_order_relaxed);
 }
 
 void FlowTable::adopt_slot(uint32_t slot, uint64_t now_ns, const FlowMapping& mapping, FlowAdoption& report) {
@@ -44,6 +67,7 @@ void FlowTable::adopt_slot(uint32_t slot, uint64_t now_ns, const FlowMapping& ma
       store_word(place_word, pack_place(tag, owner->target), std::memory_order_relaxed);
       store_word(life_word, pack_life(tag, owner->service, state, deadline_of(life)), std::memory_order_relaxed);
       count_flow(owner->service, owner->target, state);
+      note_flow(slot / kBucketWays / kBucketsPerPage);
       ++report.kept;
       return;
     }
@@ -51,6 +75,21 @@ void FlowTable::adopt_slot(uint32_t slot, uint64_t now_ns, const FlowMapping& ma
   }
   ++*dropped;
   store_word(life_word, 0, std::memory_order_relaxed);
+}
+
+FlowOutcome FlowTable::restore(const FlowRecord& flow, FlowOwner owner, uint64_t now_ns) {
+  const Tick now = to_tick(now_ns);
+  const uint64_t key_hash = hash(flow.key);
+  if (find(key_hash, now_ns)) return FlowOutcome::existed;
+  const uint32_t slot = find_room(key_hash, now);
+  if (slot == kNoSlot) return FlowOutcome::refused_full;
+  const FlowTag tag(key_hash);
+  const Tick deadline = now + static_cast<Tick>(flow.expires_in_ns >> kTickShift);
+  const auto created_s = static_cast<uint32_t>((now_ns - std::min(flow.age_ns, now_ns)) / 1'000'000'000);
+  write(slot, pack_place(tag, owner.target), pack_life(tag, owner.service, flow.state, deadline),
+        pack_cold(flow.key, created_s));
+  count_flow(owner.service, owner.target, flow.state);
+  return FlowOutcome::entered;
 }
 
 }  // namespace xdplb

@@ -20,6 +20,7 @@ FlowTable::FlowTable(std::span<std::byte> memory, const FlowGeometry& geometry, 
       buckets_(reinterpret_cast<FlowBucket*>(memory.data() + geometry.buckets_offset)),
       cold_(reinterpret_cast<FlowCold*>(memory.data() + geometry.cold_offset)),
       buckets_n_(geometry.buckets),
+      pages_(geometry.buckets / kBucketsPerPage / 64 + 1),
       secret_(reader.secret()),
       reader_(reader) {}
 
@@ -142,6 +143,7 @@ void FlowTable::write(uint32_t slot, uint64_t place, uint64_t life, const FlowCo
   // at zero or later; whoever sees this `life` sees this `place`.
   store_word(bucket.place[slot % kBucketWays], place, std::memory_order_release);
   store_word(bucket.life[slot % kBucketWays], life, std::memory_order_release);
+  note_flow(slot / kBucketWays / kBucketsPerPage);
 }
 
 void FlowTable::free_slot(uint32_t slot, uint64_t life, FlowCounter why) {
@@ -174,8 +176,13 @@ uint32_t FlowTable::flush(std::span<const FlowHandle> flows) {
 
 void FlowTable::sweep(uint32_t buckets, uint64_t now_ns) {
   for (uint32_t i = 0; i < std::min(buckets, buckets_n_); ++i) {
-    reclaim(sweep_next_, to_tick(now_ns));
-    sweep_next_ = sweep_next_ + 1 == buckets_n_ ? 0 : sweep_next_ + 1;
+    const uint32_t page = sweep_next_ / kBucketsPerPage;
+    if (had_flows(page)) {
+      reclaim(sweep_next_++, to_tick(now_ns));
+    } else {
+      sweep_next_ = (page + 1) * kBucketsPerPage;
+    }
+    if (sweep_next_ >= buckets_n_) sweep_next_ = 0;
   }
 }
 

@@ -1,5 +1,7 @@
 // Adoption: what a former daemon left is taken over with every flow, and what it cannot have left is not believed.
+#include <array>
 #include <catch2/catch.hpp>
+#include <map>
 
 #include "tests/support/flow_fixture.h"
 #include "user/net/parse.h"
@@ -9,6 +11,7 @@ namespace {
 
 constexpr uint32_t kFlows = 1024;
 constexpr uint64_t kStart = 1000 * kSecond;
+const std::array kWhole = {ByteRange{0, ~size_t{0}}};
 const FlowMapping kKeep = [](FlowOwner owner) { return std::optional(owner); };
 
 FlowOwner owner_of(uint32_t n) {
@@ -45,7 +48,7 @@ TEST_CASE("flow adoption: every flow is there again", "[flow]") {
   leave_flows(memory);
   CHECK(FlowReader::open(memory.bytes())->identity_of_service(1) == 0xabcdef);
   FlowAdoption report;
-  Result<FlowTable> table = FlowTable::adopt(memory.bytes(), kStart + 5 * kSecond, kKeep, report);
+  Result<FlowTable> table = FlowTable::adopt(memory.bytes(), kWhole, kStart + 5 * kSecond, kKeep, report);
   REQUIRE(table);
   CHECK(report.kept == 500);
   CHECK(report.expired + report.unwanted + report.invalid == 0);
@@ -73,7 +76,7 @@ TEST_CASE("flow adoption: expired flows go, targets and services are mapped", "[
     return FlowOwner{.target = {.id = owner.target.id, .epoch = 3},
                      .service = static_cast<uint16_t>(8 + owner.service)};
   };
-  Result<FlowTable> table = FlowTable::adopt(memory.bytes(), kStart + 60 * kSecond, mapping, report);
+  Result<FlowTable> table = FlowTable::adopt(memory.bytes(), kWhole, kStart + 60 * kSecond, mapping, report);
   REQUIRE(table);
   CHECK(report.expired == 250);  // SYNs
   CHECK(report.unwanted == 36);
@@ -90,7 +93,7 @@ TEST_CASE("flow adoption: counts are made anew, whatever the last owner was doin
   auto& header = *reinterpret_cast<FlowTableHeader*>(memory.bytes().data());
   header.counters[static_cast<size_t>(FlowCounter::live)] = 77;
   FlowAdoption report;
-  Result<FlowTable> table = FlowTable::adopt(memory.bytes(), kStart, kKeep, report);
+  Result<FlowTable> table = FlowTable::adopt(memory.bytes(), kWhole, kStart, kKeep, report);
   REQUIRE(table);
   CHECK(table->reader().counter(FlowCounter::live) == 500);
   table->sweep(~0u, kStart + 3600 * kSecond);
@@ -109,7 +112,7 @@ TEST_CASE("flow adoption: entries that cannot be are dropped", "[flow]") {
   bucket_of(memory, endless).life[endless % kBucketWays] |= uint64_t{0x70000000} << 32;
   bucket_of(memory, stateless).life[stateless % kBucketWays] &= ~(uint64_t{7} << 16);
   FlowAdoption report;
-  Result<FlowTable> table = FlowTable::adopt(memory.bytes(), kStart, kKeep, report);
+  Result<FlowTable> table = FlowTable::adopt(memory.bytes(), kWhole, kStart, kKeep, report);
   REQUIRE(table);
   CHECK(report.invalid == 4);
   CHECK(report.kept == 496);
@@ -131,11 +134,67 @@ TEST_CASE("flow adoption: arbitrary bytes in the entries harm nobody", "[flow]")
     std::memcpy(memory.bytes().data() + at, &state, 8);
   }
   FlowAdoption report;
-  Result<FlowTable> table = FlowTable::adopt(memory.bytes(), kStart, kKeep, report);
+  Result<FlowTable> table = FlowTable::adopt(memory.bytes(), kWhole, kStart, kKeep, report);
   REQUIRE(table);
   CHECK(report.kept == 0);
   CHECK(table->reader().counter(FlowCounter::live) == 0);
   for (uint32_t slot = 0; slot < table->reader().slots(); ++slot) CHECK_FALSE(table->reader().read(slot, kStart));
+}
+
+TEST_CASE("flow adoption: only what was written is looked at", "[flow]") {
+  const FlowMemory memory(kFlows);
+  leave_flows(memory);
+  const FlowGeometry g = flow_geometry(kFlows);
+  // The second half of the buckets is said to be a hole: its flows are not seen.
+  const size_t middle = g.buckets_offset + g.buckets / 2 * sizeof(FlowBucket);
+  const std::array parts = {ByteRange{0, g.buckets_offset + 64}, ByteRange{g.buckets_offset + 64, middle}};
+  uint32_t expected = 0;
+  const FlowReader reader = *FlowReader::open(memory.bytes());
+  for (uint32_t slot = 0; slot < g.buckets / 2 * kBucketWays; ++slot)
+    expected += reader.read(slot, kStart).has_value();
+  CHECK(expected > 200);
+  FlowAdoption report;
+  const Result<FlowTable> table = FlowTable::adopt(memory.bytes(), parts, kStart, kKeep, report);
+  REQUIRE(table);
+  CHECK(report.kept == expected);
+  CHECK(table->reader().counter(FlowCounter::live) == expected);
+}
+
+TEST_CASE("flow adoption: flows move to a table of another size as they are", "[flow]") {
+  const FlowMemory memory(kFlows), larger(8 * kFlows), smaller(kMinFlows);
+  leave_flows(memory);
+  const FlowReader from = *FlowReader::open(memory.bytes());
+  Result<FlowTable> to = FlowTable::create(larger.bytes(), 8 * kFlows, 0xca11);
+  Result<FlowTable> tight = FlowTable::create(smaller.bytes(), kMinFlows, 0xca11);
+  const uint64_t now_ns = kStart + 5 * kSecond;
+  std::map<FlowOutcome, uint32_t> outcomes;
+  for (uint32_t slot = 0; slot < from.slots(); ++slot) {
+    const auto flow = from.read(slot, now_ns);
+    if (!flow) continue;
+    REQUIRE(to->restore(*flow, {flow->target, flow->service}, now_ns) == FlowOutcome::entered);
+    REQUIRE(to->restore(*flow, {flow->target, flow->service}, now_ns) == FlowOutcome::existed);
+    ++outcomes[tight->restore(*flow, {flow->target, flow->service}, now_ns)];
+  }
+  for (uint32_t n = 0; n < 500; ++n) {
+    const FlowHit hit = to->find(to->hash(flow_key(n)), now_ns), was = from.find(from.hash(flow_key(n)), now_ns);
+    REQUIRE(hit);
+    const auto is = to->reader().read(hit.slot, now_ns), before = from.read(was.slot, now_ns);
+    REQUIRE((is && before));
+    CHECK(is->key == flow_key(n));
+    CHECK(is->target == before->target);
+    CHECK(is->service == before->service);
+    CHECK(is->state == before->state);
+    CHECK(is->expires_in_ns == before->expires_in_ns);
+    CHECK(is->age_ns == before->age_ns);
+  }
+  CHECK(to->reader().counter(FlowCounter::live) == 500);
+  CHECK(to->reader().embryonic_of_service(0) == from.embryonic_of_service(0));
+  to->sweep(~0u, kStart + 3600 * kSecond);
+  CHECK(to->reader().counter(FlowCounter::live) == 0);
+  // 128 slots: what they do not take is told, and no flow pushes another out.
+  CHECK(outcomes[FlowOutcome::entered] + outcomes[FlowOutcome::refused_full] == 500);
+  CHECK(outcomes[FlowOutcome::entered] == tight->reader().counter(FlowCounter::live));
+  CHECK(outcomes[FlowOutcome::entered] > 100);
 }
 
 TEST_CASE("flow adoption: memory that is no table of ours is refused", "[flow]") {
@@ -161,7 +220,7 @@ TEST_CASE("flow adoption: memory that is no table of ours is refused", "[flow]")
   header.cold_offset = 64;
   CHECK_FALSE(error_of(memory.bytes()).empty());
   FlowAdoption report;
-  CHECK_FALSE(FlowTable::adopt(memory.bytes(), kStart, kKeep, report));
+  CHECK_FALSE(FlowTable::adopt(memory.bytes(), kWhole, kStart, kKeep, report));
 }
 
 TEST_CASE("flow table: what cannot be made is refused", "[flow]") {

@@ -1,0 +1,148 @@
+// The flow tables as a file: what it takes when nothing is in it, and what the next daemon makes of it.
+#include "user/ctl/flow_store.h"
+
+#include <sys/stat.h>
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/flow_fixture.h"
+#include "tests/unit/ctl/shm_test_dir.h"
+#include "user/net/parse.h"
+
+namespace xdplb {
+namespace {
+
+constexpr uint64_t kNow = 1000 * kSecond;
+constexpr size_t kTables = 2;
+
+Config three_targets() {
+  Config config = make_default_config(997, 3);
+  for (Target& target : config.targets) target.epoch = 9;
+  return config;
+}
+
+// One life of a daemon: as many sweeps as go round, an hour that passes for nobody but them.
+std::unique_ptr<FlowStore> start(const ShmTestDir& dir, uint32_t flows, const Config& config = three_targets()) {
+  auto store = FlowStore::open(dir.name(), flows, config, kNow);
+  REQUIRE(store);
+  REQUIRE((*store)->grow_to(kTables));
+  (*store)->name_services(config);
+  return std::move(*store);
+}
+
+uint64_t bytes_taken(const ShmTestDir& dir) {
+  struct stat st {};
+  REQUIRE(::stat(dir.name().path(".flows").c_str(), &st) == 0);
+  return static_cast<uint64_t>(st.st_blocks) * 512;
+}
+
+void enter(FlowTable& table, uint32_t first, uint32_t count) {
+  const FlowPolicy policy = test_policy(1 << 20, 1 << 20);
+  for (uint32_t n = first; n < first + count; ++n) {
+    const FlowOwner owner{{static_cast<uint16_t>(n % 3), 9}, 0};
+    REQUIRE(table.enter(table.hash(flow_key(n)), flow_key(n), kTcpSyn, owner, policy, kNow).outcome ==
+            FlowOutcome::entered);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("flow store: an idle table takes next to nothing, however often a daemon starts and sweeps", "[flow]") {
+  const ShmTestDir dir;
+  for (int life = 0; life < 5; ++life) {
+    const auto store = start(dir, kDefaultFlows);
+    for (size_t i = 0; i < kTables; ++i) store->table(i).sweep(~0u, kNow + 3600 * kSecond);
+    const auto readers = store->readers();
+    CHECK(readers[0].counter(FlowCounter::live) == 0);
+    CHECK_FALSE(store->written_slots(0, 0));
+  }
+  CHECK(bytes_taken(dir) <= kTables * 64 * 1024);
+}
+
+TEST_CASE("flow store: a few flows take a few pages, and are found again", "[flow]") {
+  const ShmTestDir dir;
+  {
+    const auto store = start(dir, kDefaultFlows);
+    enter(store->table(1), 0, 100);
+    for (size_t i = 0; i < kTables; ++i) store->table(i).sweep(~0u, kNow);
+  }
+  const uint64_t taken = bytes_taken(dir);
+  CHECK(taken <= kTables * 64 * 1024 + 100 * 3 * 4096);  // of each flow two buckets and its key
+  const auto store = start(dir, kDefaultFlows);
+  CHECK(store->report() ==
+        "100 flows of an earlier daemon kept, 0 of targets or services that are no more, 0 damaged");
+  for (size_t i = 0; i < kTables; ++i) store->table(i).sweep(~0u, kNow);
+  CHECK(bytes_taken(dir) == taken);
+
+  uint32_t seen = 0;
+  for (auto slots = store->written_slots(1, 0); slots; slots = store->written_slots(1, slots->end)) {
+    for (uint32_t s = slots->begin; s < slots->end; ++s) seen += store->readers()[1].read(s, kNow).has_value();
+  }
+  CHECK(seen == 100);
+  CHECK_FALSE(store->written_slots(0, 0));
+  store->table(1).sweep(~0u, kNow + 3600 * kSecond);
+  CHECK(store->readers()[1].counter(FlowCounter::live) == 0);
+}
+
+TEST_CASE("flow store: with another size the flows move", "[flow]") {
+  const ShmTestDir dir;
+  {
+    const auto store = start(dir, 4096);
+    enter(store->table(0), 0, 300);
+    enter(store->table(1), 300, 300);
+  }
+  Config config = three_targets();
+  config.targets[2].epoch = 10;  // another one of that id
+  {
+    const auto store = start(dir, 65536, config);
+    CHECK(store->report() ==
+          "400 flows of an earlier daemon kept, 200 of targets or services that are no more, 0 damaged; moved from "
+          "tables for 4096 flows, 0 found no room");
+    for (uint32_t n = 0; n < 600; ++n) {
+      const FlowTable& table = store->table(n / 300);
+      const FlowHit hit = table.find(table.hash(flow_key(n)), kNow);
+      REQUIRE(static_cast<bool>(hit) == (n % 3 != 2));
+      if (hit) CHECK(hit.target() == FlowTarget{static_cast<uint16_t>(n % 3), 9});
+    }
+  }
+  const auto store = start(dir, kMinFlows, config);
+  const uint64_t kept =
+      store->readers()[0].counter(FlowCounter::live) + store->readers()[1].counter(FlowCounter::live);
+  CHECK(store->report() ==
+        fmt::format("{} flows of an earlier daemon kept, 0 of targets or services that are no more, 0 damaged; moved "
+                    "from tables for 65536 flows, {} found no room",
+                    kept, 400 - kept));
+  CHECK(kept > 200);
+}
+
+TEST_CASE("flow store: what cannot be understood is forgotten, and said", "[flow]") {
+  const ShmTestDir dir;
+  const std::string path = dir.name().path(".flows");
+  { enter(start(dir, 4096)->table(0), 0, 10); }
+  std::string expected;
+  SECTION("another layout") {
+    const uint32_t version = 77;
+    const UniqueFd fd = std::move(open_shm_file(path, true)).value();
+    REQUIRE(::pwrite(fd.get(), &version, sizeof version, 8) == sizeof version);
+    expected = "flow table: version 77, not 1";
+  }
+  SECTION("cut off") {
+    REQUIRE(::truncate(path.c_str(), 4096) == 0);
+    expected = fmt::format("flow table: cut off after 4096 of {} bytes", flow_geometry(4096).region_bytes);
+  }
+  SECTION("tables of two secrets") {
+    const uint64_t secret = 77;
+    const UniqueFd fd = std::move(open_shm_file(path, true)).value();
+    const auto at = static_cast<off_t>(flow_geometry(4096).region_bytes + offsetof(FlowTableHeader, secret));
+    REQUIRE(::pwrite(fd.get(), &secret, sizeof secret, at) == sizeof secret);
+    expected = "its tables do not agree";
+  }
+  for (const uint32_t flows : {4096u, 4096u}) {
+    const auto store = start(dir, flows);
+    if (!expected.empty()) CHECK(store->report() == "flows of an earlier daemon forgotten: " + expected);
+    expected.clear();
+    CHECK(store->readers()[0].counter(FlowCounter::live) == 0);
+  }
+}
+
+}  // namespace xdplb
