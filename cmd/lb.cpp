@@ -14,6 +14,7 @@ struct Words {
   std::string zero_copy = "auto";
   std::string checksum = "auto";
   std::string event_loop = "auto";
+  std::vector<std::string> lb_tier;
   bool poll = false;
   bool spin = false;
 };
@@ -52,6 +53,11 @@ Result<LbOptions> check(const Words& words) {
   auto event_loop = parse_loop_backend(words.event_loop);
   if (!event_loop) return event_loop.error();
   lb.event_loop = *event_loop;
+  for (const std::string& text : words.lb_tier) {
+    auto mac = parse_mac(text);
+    if (!mac) return mac.error();
+    lb.lb_tier.push_back(*mac);
+  }
   lb.wait = words.spin ? WaitMode::spin : WaitMode::poll;
   if (auto r = check_ring("--rx-ring", lb.rx_ring); !r) return r.error();
   if (auto r = check_ring("--tx-ring", lb.tx_ring); !r) return r.error();
@@ -103,7 +109,8 @@ Action setup_lb(CLI::App& app) {
   app.add_option("--cpus", lb.cpus, "cores for the workers, in turn (all that are allowed)")->delimiter(',');
   app.add_option("--mode", words->mode, "XDP mode: auto, native, generic")->capture_default_str();
   app.add_option("--zerocopy", words->zero_copy, "auto, force, off")->capture_default_str();
-  app.add_option("--checksum", words->checksum, "complete partial checksums: auto (veth, tap, virtio_net), complete, none")
+  app.add_option("--checksum", words->checksum,
+                 "complete partial checksums: auto (veth, tap, virtio_net), complete, none")
       ->capture_default_str();
   auto* poll = app.add_flag("--poll", words->poll, "workers sleep in poll when idle (the default)");
   app.add_flag("--spin", words->spin, "workers never sleep: a core each, and the shortest delay")->excludes(poll);
@@ -111,6 +118,9 @@ Action setup_lb(CLI::App& app) {
   app.add_option("--rx-ring", lb.rx_ring, "entries of RX and fill rings (by the number of queues)");
   app.add_option("--tx-ring", lb.tx_ring, "entries of TX and completion rings (by the number of queues)");
   app.add_option("--flows", lb.flows, "flows that each worker can remember")->capture_default_str();
+  app.add_option("--lb-tier", words->lb_tier,
+                 "ingress MACs of all balancers that share fragments, ours included, in the same order everywhere")
+      ->delimiter(',');
   app.add_option("--pin-dir", lb.pin_dir, "where to pin program and maps (/sys/fs/bpf/lb, for other --shm lb-NAME)");
   app.add_option("--heartbeat-ms", lb.heartbeat_ms, "age of a sign of life at which a worker counts as hung; 0: off")
       ->capture_default_str();

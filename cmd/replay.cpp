@@ -59,13 +59,18 @@ struct Sums {
     for (const PacketVerdict& p : replay.verdicts()) {
       ++by_verdict[static_cast<size_t>(p.verdict)];
       if (p.verdict == Verdict::drop) ++drops[std::string(reason_name(p.reason))];
-      if (p.verdict == Verdict::forward) ++targets[p.target];
+      if (p.peer) {
+        ++to_peers;
+      } else if (p.verdict == Verdict::forward) {
+        ++targets[p.target];
+      }
     }
   }
   uint64_t of(Verdict verdict) const { return by_verdict[static_cast<size_t>(verdict)]; }
   std::array<uint64_t, 3> by_verdict{};
   std::map<std::string, uint64_t> drops;
   std::map<uint16_t, uint64_t> targets;
+  uint64_t to_peers = 0;
 };
 
 Json to_json(const Replay& replay, const Names& names, uint64_t cut) {
@@ -74,6 +79,7 @@ Json to_json(const Replay& replay, const Names& names, uint64_t cut) {
                    {"forward", sums.of(Verdict::forward)},
                    {"drop", sums.of(Verdict::drop)},
                    {"pass", sums.of(Verdict::pass)},
+                   {"to_peers", sums.to_peers},
                    {"cut_in_capture", cut},
                    {"drops", sums.drops}};
   counters["targets"] = Json::object();
@@ -91,6 +97,7 @@ Json to_json(const Replay& replay, const Names& names, uint64_t cut) {
                        {"service", name_or_null(names.services, p.service)},
                        {"target", name_or_null(names.targets, p.target)},
                        {"flow", to_string(p.flow)}});
+    if (p.peer) packets.back()["peer"] = *p.peer;
   }
   return {{"counters", std::move(counters)}, {"packets", std::move(packets)}};
 }
@@ -102,6 +109,7 @@ void print_text(const Replay& replay, const Names& names, uint64_t cut) {
   for (const auto& [target, packets] : sums.targets) {
     fmt::print("  to {:<20} {:>8}\n", names.targets.at(target), packets);
   }
+  if (sums.to_peers != 0) fmt::print("  to other balancers     {:>8}\n", sums.to_peers);
   for (const auto& [reason, packets] : sums.drops) fmt::print("  dropped, {:<15} {:>8}\n", reason, packets);
   if (cut != 0) fmt::print("{} packets are cut short in the capture: it was taken with a snapshot length\n", cut);
 }

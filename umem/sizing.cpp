@@ -19,6 +19,7 @@ FrameSum worker_frames(const WorkerShape& shape) {
       .tx = shape.tx_ports * shape.rings.tx,
       .completion = shape.tx_ports * shape.rings.completion,
       .tx_only_fill = shape.zero_copy ? shape.tx_only_ports * kTxOnlyFill : 0,
+      .peers = shape.peer_ports * 2 * kPeerTx,
       .batch = shape.batch_max,
       .held = shape.held_max,
   };
@@ -35,6 +36,7 @@ std::string frame_sum_text(const FrameSum& sum) {
       {"tx", sum.tx},
       {"completion", sum.completion},
       {"tx-only fill", sum.tx_only_fill},
+      {"peers", sum.peers},
       {"batch", sum.batch},
       {"held", sum.held},
   };

@@ -31,11 +31,15 @@ struct RingSizes {
 // ARP included, from our fill ring.
 inline constexpr uint32_t kTxOnlyFill = 1024;
 
+// An ingress port that sends fragments to other balancers: little, and what arrives in a burst leaves in one.
+inline constexpr uint32_t kPeerTx = 512;
+
 // The ports of one worker. In the one-arm set-up a port receives and transmits: it counts in both numbers.
 struct WorkerShape {
   uint32_t rx_ports = 1;
   uint32_t tx_ports = 1;
   uint32_t tx_only_ports = 1;  // of the tx_ports, those that do not receive
+  uint32_t peer_ports = 0;     // of the rx_ports, those that send to other balancers; none of the tx_ports
   bool zero_copy = true;       // may any of them be zero copy?
   RingSizes rings{};
   uint32_t batch_max = kMaxBatch;
@@ -48,10 +52,11 @@ struct FrameSum {
   uint32_t tx = 0;            // queued on the TX rings
   uint32_t completion = 0;    // sent, not given back; the kernel reserves a completion for each
   uint32_t tx_only_fill = 0;  // for the kernel's own packets on zero-copy transmit-only ports
+  uint32_t peers = 0;         // to other balancers: queued, and sent but not given back
   uint32_t batch = 0;         // what the worker is working on
   uint32_t held = 0;          // what the worker keeps
 
-  [[nodiscard]] uint32_t total() const { return fill + rx + tx + completion + tx_only_fill + batch + held; }
+  [[nodiscard]] uint32_t total() const { return fill + rx + tx + completion + tx_only_fill + peers + batch + held; }
   [[nodiscard]] uint64_t len_bytes() const { return uint64_t{total()} * kFrameBytes; }
   friend bool operator==(const FrameSum&, const FrameSum&) = default;
 };

@@ -234,3 +234,36 @@ def test_a_bad_capture_is_refused(tmp_path, spoil, message):
                            tmp_path / "in.pcap", "--out", tmp_path / "out.pcap"], capture_output=True, text=True,
                           check=False)
     assert done.returncode == 1 and message in done.stderr
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_fragments_that_another_balancer_owns_leave_for_it(tmp_path, version):
+    members = ["02:00:00:00:02:01", "02:00:00:00:02:02", "02:00:00:00:02:03"]
+    config = configuration() | {"lb_tier": {"own_index": 1, "members": members}}
+    clients = [f"192.0.2.{i}" if version == 4 else f"2001:db8::{i:x}" for i in range(1, 61)]
+
+    def from_client(client, sender="02:00:00:00:00:bb"):
+        packets = [Ether(piece) for piece in pieces(version, 30000, 1)]
+        for packet in packets:
+            packet.src, packet[1].src = sender, client
+            if version == 4:
+                del packet[1].chksum
+        return [bytes(packet) for packet in packets]
+
+    frames = [frame for client in clients for frame in from_client(client)]
+    train = len(from_client(clients[0]))
+    replayed = replay(tmp_path, config, at_once(frames))
+    assert {packet["verdict"] for packet in replayed.packets} == {"forward"}
+    owners = [packet.get("peer", 1) for packet in replayed.packets]
+    assert set(owners) == {0, 1, 2} and replayed.counters["to_peers"] == len(frames) - owners.count(1)
+    for at in range(0, len(frames), train):
+        assert len(set(owners[at : at + train])) == 1, "a datagram has several owners"
+    for packet, sent, frame in zip(replayed.packets, replayed.sent, frames):
+        assert (packet["target"] is None) == ("peer" in packet) == (packet["service"] is None)
+        to = members[packet["peer"]] if "peer" in packet else target_mac(int(packet["target"]))
+        source = members[1] if "peer" in packet else EGRESS_MAC
+        assert sent == mac_bytes(to) + mac_bytes(source) + frame[12:]
+    # Whole packets, and what a peer has handed over, stay.
+    for frames in ([udp(version, port) for port in range(100)],
+                   [frame for client in clients for frame in from_client(client, members[0])]):
+        assert replay(tmp_path, config, at_once(frames)).counters["to_peers"] == 0

@@ -51,6 +51,8 @@ Json to_json(const DaemonStats& stats, const WorkerStats& w) {
           {"flow_refused_full", w.flow_refused_full},
           {"flow_refused_quota", w.flow_refused_quota},
           {"flow_refused_embryonic", w.flow_refused_embryonic},
+          {"to_peers", w.to_peers},
+          {"from_peers", w.from_peers},
           {"kernel_rx_dropped", w.kernel_rx_dropped},
           {"kernel_rx_ring_full", w.kernel_rx_ring_full},
           {"kernel_rx_invalid", w.kernel_rx_invalid},
@@ -110,6 +112,17 @@ void add_program(std::string& text, const ProgramStats& p) {
     text += fmt::format("left to the kernel: {} for ports that no service names\n", p.other_port);
 }
 
+void add_tier(std::string& text, const DaemonStats& stats) {
+  uint64_t to_peers = 0, from_peers = 0;
+  for (const WorkerStats& w : stats.workers) {
+    to_peers += w.to_peers;
+    from_peers += w.from_peers;
+  }
+  if (to_peers + from_peers == 0) return;
+  text += fmt::format("fragments: {} handed to other balancers (of tx), {} handed over by them (of rx)\n", to_peers,
+                      from_peers);
+}
+
 }  // namespace
 
 std::vector<std::string> reason_names() {
@@ -139,9 +152,17 @@ std::string stats_to_json(const DaemonStats& stats) {
     total.rx += w.rx;
     total.tx += w.tx;
     total.held += w.held;
+    total.to_peers += w.to_peers;
+    total.from_peers += w.from_peers;
     dropped += sum_of_drops(w);
   }
-  json["total"] = {{"rx", total.rx}, {"tx", total.tx}, {"held", total.held}, {"dropped", dropped}, {"drops", drops}};
+  json["total"] = {{"rx", total.rx},
+                   {"tx", total.tx},
+                   {"held", total.held},
+                   {"dropped", dropped},
+                   {"drops", drops},
+                   {"to_peers", total.to_peers},
+                   {"from_peers", total.from_peers}};
   json["workers"] = Json::array();
   for (const WorkerStats& worker : stats.workers) json["workers"].push_back(to_json(stats, worker));
   json["targets"] = Json::array();
@@ -167,6 +188,7 @@ std::string stats_to_text(const DaemonStats& stats) {
   add_drops(text, stats);
   add_kernel(text, stats);
   add_program(text, stats.program);
+  add_tier(text, stats);
   if (!stats.targets.empty()) {
     const size_t width = name_width(stats.targets, 8);
     text += fmt::format("\n{:<{}} {:>14} {:>18} {:>12}\n", "target", width, "packets", "bytes", "flows");

@@ -34,6 +34,8 @@ struct WorkerStats {
   uint64_t flow_refused_full = 0;
   uint64_t flow_refused_quota = 0;
   uint64_t flow_refused_embryonic = 0;
+  uint64_t to_peers = 0;    // of tx: fragments handed to the balancers of the tier that own them
+  uint64_t from_peers = 0;  // of rx: fragments that they handed to us
 
   friend bool operator==(const WorkerStats&, const WorkerStats&) = default;
 };

@@ -44,8 +44,9 @@ struct WorkerRecord {
   uint64_t kernel_rx_dropped, kernel_rx_ring_full, kernel_rx_invalid, kernel_fill_empty, kernel_tx_invalid;
   uint64_t flows, flows_max, flow_hits, flow_misses;
   uint64_t flow_refused_full, flow_refused_quota, flow_refused_embryonic;
+  uint64_t to_peers, from_peers;
 };
-static_assert(sizeof(WorkerRecord) == kNameBytes + 21 * sizeof(uint64_t));
+static_assert(sizeof(WorkerRecord) == kNameBytes + 23 * sizeof(uint64_t));
 struct TargetRecord {
   char name[kNameBytes];
   uint64_t id, packets, bytes, flows;
@@ -97,6 +98,8 @@ WorkerRecord to_record(const WorkerStats& w) {
   r.flow_refused_full = w.flow_refused_full;
   r.flow_refused_quota = w.flow_refused_quota;
   r.flow_refused_embryonic = w.flow_refused_embryonic;
+  r.to_peers = w.to_peers;
+  r.from_peers = w.from_peers;
   return r;
 }
 
@@ -124,6 +127,8 @@ WorkerStats from_record(const WorkerRecord& r) {
   w.flow_refused_full = r.flow_refused_full;
   w.flow_refused_quota = r.flow_refused_quota;
   w.flow_refused_embryonic = r.flow_refused_embryonic;
+  w.to_peers = r.to_peers;
+  w.from_peers = r.from_peers;
   return w;
 }
 

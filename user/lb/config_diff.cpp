@@ -78,6 +78,7 @@ std::vector<std::string> describe_changes(const Config& before, const Config& af
   for (const auto& [name, service] : services_before) {
     if (services_after.count(name) == 0) lines.push_back(fmt::format("service [{}] removed", name));
   }
+  if (!(before.lb_tier == after.lb_tier)) lines.push_back("lb_tier: changed");
   if (before.hash_seed != after.hash_seed) {
     lines.push_back(
         fmt::format("hash seed {} (was {}): new flows choose other targets", after.hash_seed, before.hash_seed));

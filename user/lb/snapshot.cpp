@@ -116,7 +116,7 @@ std::unique_ptr<const Snapshot> compile_snapshot(const Config& config, uint64_t 
   auto snapshot = std::make_unique<Snapshot>();
   snapshot->generation = generation;
   snapshot->hash_seed = config.hash_seed;
-  snapshot->lb_tier = config.lb_tier;
+  snapshot->tier = Tier(config.lb_tier, config.hash_seed);
   snapshot->vips = VipTable::build(config.services);
   snapshot->targets.resize(ids_end(config.targets));
   for (const Target& target : config.targets) {

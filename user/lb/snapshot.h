@@ -13,6 +13,7 @@
 #include "user/lb/config.h"
 #include "user/lb/flow_geometry.h"
 #include "user/lb/flow_state.h"
+#include "user/lb/tier.h"
 #include "user/lb/vip_table.h"
 #include "user/net/flow_key.h"
 
@@ -63,7 +64,7 @@ struct Snapshot {
   VipTable vips;
   std::vector<SnapshotTarget> targets;    // by id
   std::vector<SnapshotService> services;  // by id
-  LbTier lb_tier;
+  Tier tier;                              // of balancers; may be none
 
   // The steering hash: equal on every balancer that has the same seed, whatever its architecture.
   [[nodiscard]] uint64_t steering_hash(const FlowKey& key, HashFields fields) const {

@@ -46,7 +46,7 @@ void Steering::match_services(const Snapshot& snapshot, PacketColumns& packets, 
     packets.target[i] = kNoTarget;
     packets.flow[i] = FlowUse::none;
     packets.hit[i] = {};
-    if (packets.fate[i] == Fate::drop) continue;
+    if (packets.fate[i] != Fate::forward) continue;
     packets.service[i] = service_of(snapshot.vips, packets.info[i]);
     if (packets.service[i] == kNoService) packets.drop(i, Reason::no_service);
   }
@@ -54,7 +54,7 @@ void Steering::match_services(const Snapshot& snapshot, PacketColumns& packets, 
 
 void Steering::look_up(PacketColumns& packets, uint32_t count) const {
   for (uint32_t i = 0; i < count; ++i) {
-    if (packets.fate[i] == Fate::drop) continue;
+    if (packets.fate[i] != Fate::forward) continue;
     if (packets.info[i].kind == PacketKind::later_fragment) {
       packets.hash[i] = fragments_.hash(fragment_key(packets.info[i]));
     } else {
@@ -66,7 +66,7 @@ void Steering::look_up(PacketColumns& packets, uint32_t count) const {
 
 void Steering::find(PacketColumns& packets, uint32_t count, uint64_t now_ns) const {
   for (uint32_t i = 0; i < count; ++i) {
-    if (packets.fate[i] == Fate::drop || !is_flow(packets.info[i].kind)) continue;
+    if (packets.fate[i] != Fate::forward || !is_flow(packets.info[i].kind)) continue;
     packets.hit[i] = parts_.flows->find_near(packets.hash[i], now_ns);
     if (!packets.hit[i]) parts_.flows->prefetch_far(packets.hash[i]);
   }
@@ -74,7 +74,7 @@ void Steering::find(PacketColumns& packets, uint32_t count, uint64_t now_ns) con
 
 void Steering::decide(const Snapshot& snapshot, PacketColumns& packets, uint32_t count, uint64_t now_ns) {
   for (uint32_t i = 0; i < count; ++i) {
-    if (packets.fate[i] == Fate::drop) continue;
+    if (packets.fate[i] != Fate::forward) continue;
     switch (packets.info[i].kind) {
       case PacketKind::transport:
       case PacketKind::other:

@@ -31,6 +31,7 @@ enum class Fate : uint8_t {
   forward,  // to `target`
   drop,     // for `reason`
   hold,     // until the first fragment of its datagram comes; `hash` names the datagram
+  peer,     // to the balancer `peer` of our tier, which owns the datagram; no step here touches it
 };
 
 enum class FlowUse : uint8_t { none, hit, entered };
@@ -45,6 +46,7 @@ struct PacketColumns {
   uint64_t hash[kMaxBatch];  // of the flow, or of the datagram for a later fragment; keyed by the placement secret
   FlowHit hit[kMaxBatch];
   FlowUse flow[kMaxBatch];
+  uint8_t peer[kMaxBatch];  // member of the tier
 
   void drop(uint32_t i, Reason why) {
     reason[i] = why;

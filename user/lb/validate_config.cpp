@@ -273,7 +273,8 @@ Result<void> check_services(const Config& config) {
   return check_overlaps(config);
 }
 
-Result<void> check_lb_tier(const LbTier& tier) {
+// A target that is a balancer would send every packet back.
+Result<void> check_lb_tier(const LbTier& tier, const std::vector<Target>& targets) {
   if (tier.members.size() > kMaxLbTier) {
     return fail("lb_tier.members: {} are too many, at most {}", tier.members.size(), kMaxLbTier);
   }
@@ -291,6 +292,9 @@ Result<void> check_lb_tier(const LbTier& tier) {
     if (first_index != i) {
       return fail("lb_tier.members[{}]: {} is lb_tier.members[{}] too", i, to_string(mac), first_index);
     }
+    for (size_t t = 0; t < targets.size(); ++t) {
+      if (targets[t].mac == mac) return fail("targets[{}].mac: {} is lb_tier.members[{}]", t, to_string(mac), i);
+    }
   }
   return {};
 }
@@ -300,7 +304,7 @@ Result<void> check_lb_tier(const LbTier& tier) {
 Result<void> validate_config(const Config& config) {
   if (auto ok = check_targets(config); !ok) return ok;
   if (auto ok = check_services(config); !ok) return ok;
-  return check_lb_tier(config.lb_tier);
+  return check_lb_tier(config.lb_tier, config.targets);
 }
 
 }  // namespace xdplb

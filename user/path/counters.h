@@ -32,6 +32,8 @@ struct alignas(128) WorkerCounters {
   Counter rx;
   Counter tx;
   Counter held;
+  Counter to_peers;                         // of tx: fragments handed to the balancers that own them
+  Counter from_peers;                       // of rx: fragments that they handed to us
   std::array<Counter, kReasonCount> drops;  // by Reason
   Counter batches;
   Counter wakeups;

@@ -3,6 +3,8 @@
 #include <unistd.h>
 #include <csignal>
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <ctime>
 
@@ -38,6 +40,7 @@ Result<std::unique_ptr<Daemon>> Daemon::create(const LbOptions& options) {
 }
 
 Daemon::~Daemon() {
+  tier_.reset();
   if (plane_ != nullptr && !plane_->stop()) {
     log_warning("the kernel kept frames of ours back: packets sent last may still be queued on [{}]",
                 options_.egress);
@@ -70,7 +73,10 @@ Result<void> Daemon::start() {
   auto stats = StatsWriter::create(name_);
   if (!stats) return stats.error();
   stats_.emplace(std::move(*stats));
-  config_ = stored->config;
+  if (auto r = resolve_tier(); !r) return r;
+  auto config = with_options(stored->config);
+  if (!config) return config.error();
+  config_ = std::move(*config);
   seen_generation_ = stored->generation;
   snapshots_ =
       std::make_unique<SnapshotPublisher>(compile_snapshot(config_, stored->generation, nullptr, options_.flows));
@@ -79,6 +85,7 @@ Result<void> Daemon::start() {
   auto secret = random_secret();
   if (!secret) return secret.error();
   slots_.emplace(std::move(*flows), *secret);
+  tier_.emplace(*loop_, slots_->live_peers);
   auto plane = DataPlane::prepare(options_, program_);
   if (!plane) return plane.error();
   if (auto r = program_->maps().set_vips(kernel_vips(config_)); !r) return r;
@@ -88,6 +95,7 @@ Result<void> Daemon::start() {
   if (!privileges) return privileges.error();
   if (auto r = (*plane)->serve(*snapshots_, *slots_); !r) return r;
   privileges_ = std::move(*privileges);
+  if (auto r = tier_->set(snapshots_->current().tier); !r) return r;
   put_in_place(std::move(*plane));
   report_adoption();
   write_stats();
@@ -149,6 +157,7 @@ std::vector<std::string> Daemon::start_report() const {
                       ? "heartbeat: off"
                       : fmt::format("heartbeat: a queue whose worker hangs falls back after {} ms",
                                     options_.heartbeat_ms + options_.heartbeat_ms / 4));
+  if (const std::string tier = tier_->text(); !tier.empty()) lines.push_back("tier: " + tier);
   lines.push_back(fmt::format("privileges: {}", privileges_));
   return lines;
 }
@@ -175,14 +184,19 @@ void Daemon::follow_config() {
 
 void Daemon::adopt(const StoredConfig& stored) {
   if (stored.generation <= snapshots_->current().generation) return;
+  auto next = with_options(stored.config);
+  if (!next) {
+    refuse(stored.generation, next.error().message);
+    return;
+  }
   if (program_ != nullptr) {
-    if (auto r = program_->maps().set_vips(kernel_vips(stored.config)); !r) {
+    if (auto r = program_->maps().set_vips(kernel_vips(*next)); !r) {
       refuse(stored.generation, r.error().message);
       return;
     }
   }
-  const std::vector<std::string> changes = describe_changes(config_, stored.config);
-  config_ = stored.config;
+  const std::vector<std::string> changes = describe_changes(config_, *next);
+  config_ = std::move(*next);
   slots_->flows->name_services(config_);
   snapshots_->publish(compile_snapshot(config_, stored.generation, &snapshots_->current(), options_.flows));
   // A script may change hundreds of things at once: the first say what is going on.
@@ -192,6 +206,35 @@ void Daemon::adopt(const StoredConfig& stored) {
   }
   if (changes.size() > kLinesMax)
     log_info("generation {}: and {} more", stored.generation, changes.size() - kLinesMax);
+  const Tier& tier = snapshots_->current().tier;
+  if (auto r = tier_->set(tier); !r) log_warning("{}; every peer counts as gone", r.error().message);
+  if (plane_ != nullptr && plane_->has_tier() != tier.exists()) {
+    lose_plane(tier.exists() ? "there are other balancers to send to now" : "there are no other balancers any more");
+  }
+}
+
+// The members are named on the command line; which of them we are, our MAC tells.
+Result<void> Daemon::resolve_tier() {
+  if (options_.lb_tier.empty()) return {};
+  std::vector<std::string> ours;
+  for (const std::string& name : options_.ingress) {
+    const auto link = query_link(name);
+    if (!link) return link.error();
+    const auto own = std::find(options_.lb_tier.begin(), options_.lb_tier.end(), link->mac);
+    if (own != options_.lb_tier.end()) {
+      tier_option_ = {static_cast<uint32_t>(own - options_.lb_tier.begin()), options_.lb_tier};
+      return {};
+    }
+    ours.push_back(fmt::format("[{}] has {}", name, to_string(link->mac)));
+  }
+  return fail("Invalid --lb-tier: none of its MACs is ours: {}", fmt::join(ours, ", "));
+}
+
+Result<Config> Daemon::with_options(Config config) const {
+  if (!tier_option_) return config;
+  config.lb_tier = *tier_option_;
+  if (auto r = validate_config(config); !r) return fail("with --lb-tier: {}", r.error().message);
+  return config;
 }
 
 void Daemon::refuse(uint64_t generation, const std::string& why) {
@@ -268,6 +311,7 @@ std::string Daemon::what_became_of_program(const LinkInfo& link) const {
 void Daemon::lose_plane(const std::string& why) {
   log_warning("{}: taking the data plane down, VIPs fall back; it comes back by itself", why);
   plane_.reset();
+  serve_tier();
   kernel_stats_.clear();
   plane_error_.clear();
   try_build_plane();
@@ -299,6 +343,16 @@ void Daemon::put_in_place(std::unique_ptr<DataPlane> plane) {
   plane_ = std::move(plane);
   modes_ = plane_->modes();
   slots_->flows->name_services(config_);  // now that there are tables, perhaps more than before
+  serve_tier();
+}
+
+// Other balancers may send us fragments while we serve, and no longer.
+void Daemon::serve_tier() {
+  std::vector<uint32_t> ifindexes;
+  for (size_t i = 0; plane_ != nullptr && i < options_.ingress.size(); ++i) {
+    ifindexes.push_back(plane_->devices()[i].link.ifindex);
+  }
+  tier_->serve(std::move(ifindexes));
 }
 
 // --- statistics ---
@@ -308,7 +362,10 @@ void Daemon::write_stats() {
   stats.pid = static_cast<uint32_t>(getpid());
   stats.started_realtime_ns = started_realtime_ns_;
   stats.generation = adoption_.adopted_generation;
-  if (plane_ != nullptr) stats.modes = modes_;
+  if (plane_ != nullptr) {
+    stats.modes = modes_;
+    if (const std::string tier = tier_->text(); !tier.empty()) stats.modes.emplace_back("tier", tier);
+  }
   if (auto r = stats_->write(stats); !r) log_warning("{}", r.error().message);
 }
 

@@ -16,6 +16,7 @@
 #include "user/path/data_plane.h"
 #include "user/path/options.h"
 #include "user/path/quiescence.h"
+#include "user/path/tier_control.h"
 
 namespace xdplb {
 
@@ -53,10 +54,14 @@ class Daemon {
   // The configuration.
   void follow_config();
   void adopt(const StoredConfig& stored);
+  // What is stored, and what the command line says beside it.
+  [[nodiscard]] Result<Config> with_options(Config config) const;
+  Result<void> resolve_tier();
   void refuse(uint64_t generation, const std::string& why);
   void report_adoption();
 
   // The devices.
+  void serve_tier();
   void on_link_events();
   void inspect();
   [[nodiscard]] std::string what_changed(const PlaneDevice& built) const;
@@ -77,6 +82,7 @@ class Daemon {
   std::unique_ptr<LinkWatcher> links_;
   std::optional<StatsWriter> stats_;
   Config config_;
+  std::optional<LbTier> tier_option_;
   Adoption adoption_;
   uint64_t seen_generation_ = 0;  // read, adopted or refused
   std::unique_ptr<SnapshotPublisher> snapshots_;
@@ -88,6 +94,7 @@ class Daemon {
   std::string plane_error_;              // said once, not on every retry
   uint64_t started_realtime_ns_ = 0;
   std::vector<XskStatistics> kernel_stats_;  // by worker, as of the last inspection
+  std::optional<TierControl> tier_;          // before the plane: it says that we leave
   std::string control_error_;                // why there is no control socket
   std::unique_ptr<ControlServer> control_;   // last: what it asks must outlive it
 };

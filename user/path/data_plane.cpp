@@ -71,6 +71,8 @@ Result<std::unique_ptr<DataPlane>> DataPlane::prepare(const LbOptions& options,
 }
 
 Result<void> DataPlane::serve(const SnapshotPublisher& snapshots, WorkerSlots& slots) {
+  has_tier_ = snapshots.current().tier.exists();
+  if (has_tier_) check_own_mac(snapshots.current().tier);
   auto plans = plan_workers();
   if (!plans) return plans.error();
   for (const WorkerRigPlan& plan : *plans) {
@@ -175,6 +177,29 @@ Result<std::vector<IngressQueue>> DataPlane::ingress_queues() {
   return queues;
 }
 
+// Others know us by our address in the tier.
+void DataPlane::check_own_mac(const Tier& tier) {
+  for (size_t i = 0; i < options_.ingress.size(); ++i) {
+    if (devices_[i].link.mac == tier.own_mac()) return;
+  }
+  warnings_.push_back(fmt::format("lb_tier: our own entry, {}, is the MAC of no ingress device: we count as gone",
+                                  to_string(tier.own_mac())));
+}
+
+// Fragments leave through the port that they came in by, if the device can send there.
+void DataPlane::open_way_to_peers(std::vector<IngressQueue>& queues) {
+  uint32_t mute = 0;
+  for (IngressQueue& in : queues) {
+    const auto of_queue = [&in](const PlaneDevice& d) { return d.link.ifindex == in.ifindex; };
+    in.to_peers = in.queue < std::find_if(devices_.begin(), devices_.end(), of_queue)->channels.tx;
+    mute += in.to_peers ? 0 : 1;
+  }
+  if (mute == 0) return;
+  warnings_.push_back(fmt::format(
+      "{} of {} receive queues have no transmit queue: fragments that come there are not handed to other balancers",
+      mute, queues.size()));
+}
+
 bool DataPlane::completes_checksums() const {
   if (options_.checksum != ChecksumChoice::automatic) return options_.checksum == ChecksumChoice::complete;
   return std::any_of(devices_.begin(), devices_.begin() + static_cast<ptrdiff_t>(options_.ingress.size()),
@@ -184,6 +209,7 @@ bool DataPlane::completes_checksums() const {
 Result<std::vector<WorkerRigPlan>> DataPlane::plan_workers() {
   auto queues = ingress_queues();
   if (!queues) return queues.error();
+  if (has_tier_ && !one_arm()) open_way_to_peers(*queues);
   auto cpus = worker_cpus(options_.cpus);
   if (!cpus) return cpus.error();
   auto copy = choose_copy(egress(), options_.zero_copy);
@@ -220,7 +246,7 @@ Result<void> DataPlane::start_workers(const SnapshotPublisher& snapshots, Worker
   for (size_t w = 0; w < rigs_.size(); ++w) {
     WorkerRig& rig = *rigs_[w];
     if (auto r = rig.start(program_->maps(), snapshots, slots.steering(w, rigs_.size()), *slots.counters[w],
-                           *slots.epochs[w]);
+                           *slots.epochs[w], slots.live_peers);
         !r)
       return r;
     const uint64_t stale_after_ns = options_.heartbeat_ms * kNsPerMs;

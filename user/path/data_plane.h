@@ -7,6 +7,7 @@
 // disarm, let the workers drain, close.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,6 +36,7 @@ struct WorkerSlots {
   std::unique_ptr<FlowStore> flows;
   std::vector<FragmentBucket> fragments;  // shared by all workers
   uint64_t fragment_secret;
+  std::atomic<TierMask> live_peers{0};  // shared by all workers, written by the control thread
   std::vector<std::unique_ptr<WorkerCounters>> counters;
   std::vector<std::unique_ptr<WorkerEpoch>> epochs;
 };
@@ -61,6 +63,8 @@ class DataPlane {
   [[nodiscard]] bool uses(uint32_t ifindex) const;
   // The id of the program that this plane needs on a device of its own; 0: none.
   [[nodiscard]] uint32_t program_on(uint32_t ifindex) const;
+  // Made so that fragments can go to other balancers.
+  [[nodiscard]] bool has_tier() const { return has_tier_; }
 
   // Disarms, lets the workers drain and joins them. False where the kernel kept frames back.
   bool stop();
@@ -71,6 +75,8 @@ class DataPlane {
   Result<void> set_up_program(std::unique_ptr<XdpProgram>& program);
   Result<void> look_again();
   [[nodiscard]] Result<std::vector<IngressQueue>> ingress_queues();
+  void check_own_mac(const Tier& tier);
+  void open_way_to_peers(std::vector<IngressQueue>& queues);
   [[nodiscard]] Result<std::vector<WorkerRigPlan>> plan_workers();
   Result<void> start_workers(const SnapshotPublisher& snapshots, WorkerSlots& slots);
   [[nodiscard]] bool one_arm() const {
@@ -81,6 +87,7 @@ class DataPlane {
   [[nodiscard]] std::string zero_copy_of(const PlaneDevice& device) const;
 
   LbOptions options_;
+  bool has_tier_ = false;
   std::vector<PlaneDevice> devices_;  // ingress in the order of the options, then egress
   XdpProgram* program_ = nullptr;
   std::optional<EgressProgram> egress_program_;  // two-arm only

@@ -39,6 +39,8 @@ void add_counters(const WorkerCounters& c, WorkerStats& of) {
   of.rx = c.rx.get();
   of.tx = c.tx.get();
   of.held = c.held.get();
+  of.to_peers = c.to_peers.get();
+  of.from_peers = c.from_peers.get();
   for (const Counter& drop : c.drops) of.drops.push_back(drop.get());
   of.batches = c.batches.get();
   of.wakeups = c.wakeups.get();

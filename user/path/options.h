@@ -8,6 +8,7 @@
 #include "umem/xsk_socket.h"
 #include "user/ctl/event_loop.h"
 #include "user/lb/flow_geometry.h"
+#include "user/net/mac.h"
 #include "user/path/worker_thread.h"
 #include "user/path/xdp_attach.h"
 
@@ -29,6 +30,7 @@ struct LbOptions {
   uint32_t tx_ring = 0;            // entries, also of the completion ring
   uint32_t batch = 64;             // packets
   uint32_t flows = kDefaultFlows;  // per worker
+  std::vector<MacAddr> lb_tier;    // ingress MACs of the balancers that share fragments; empty: as configured
   std::string pin_dir;             // empty: derived from shm
   uint32_t heartbeat_ms = 1000;    // age at which a worker counts as hung; 0: off
   LoopBackend event_loop = LoopBackend::automatic;

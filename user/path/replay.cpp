@@ -57,7 +57,7 @@ Replay::Replay(const Config& config, Sink sink, MappedRegion frames, MappedRegio
 
 WorkerParts Replay::parts(const EgressRules& rules) {
   WorkerParts parts;
-  parts.ingress.push_back({&*port_, Heartbeat()});
+  parts.ingress.push_back({&*port_, Heartbeat(), &*port_});
   parts.egress = &*port_;
   parts.pool = &pool_;
   parts.area = area_;
@@ -116,6 +116,10 @@ void Replay::on_batch(const Batch& batch) {
   const PacketColumns& packets = batch.packets;
   for (uint32_t i = 0; i < batch.count; ++i) {
     PacketVerdict& verdict = verdicts_[packet_in_[batch.frames[i].addr.index()]];
+    if (packets.fate[i] == Fate::peer) {
+      verdict = {.verdict = Verdict::forward, .peer = packets.peer[i]};
+      continue;
+    }
     verdict.verdict = packets.fate[i] == Fate::forward ? Verdict::forward : Verdict::drop;
     verdict.reason = packets.fate[i] == Fate::drop ? packets.reason[i] : Reason::none;
     // What broke before it was matched has no service, and what is held has none yet.

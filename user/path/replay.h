@@ -34,6 +34,8 @@ struct PacketVerdict {
   uint16_t service = kNoService;  // by id
   uint16_t target = kNoTarget;
   FlowUse flow = FlowUse::none;
+  // The member of the tier that a fragment was handed to: forwarded, but to no target.
+  std::optional<uint8_t> peer = std::nullopt;
 };
 
 class Replay : private WorkerObserver {

@@ -7,10 +7,14 @@ namespace xdplb {
 Worker::Worker(WorkerParts parts) : parts_(std::move(parts)), steering_(parts_.steering), held_(parts_.held) {
   XDPLB_CHECK(parts_.batch_max >= 1 && parts_.batch_max <= kMaxBatch);
   parts_.counters->frames_total.set(parts_.pool->capacity());
+  senders_.push_back({parts_.egress});
+  for (const WorkerIngress& ingress : parts_.ingress) {
+    if (ingress.to_peers == ingress.port && ingress.port != parts_.egress) senders_.push_back({ingress.port});
+  }
 }
 
 bool Worker::turn(uint64_t now_ns) {
-  parts_.egress->reap();
+  for (const Sender& sender : senders_) sender.port->reap();
   // A zero-copy driver takes the buffers for what arrives on the egress queue from our fill ring too.
   parts_.egress->refill();
   bool received = false;
@@ -18,25 +22,31 @@ bool Worker::turn(uint64_t now_ns) {
     ingress.port->refill();
     receive(*ingress.port, parts_.area, parts_.batch_max, batch_, *parts_.counters);
     if (batch_.count == 0) continue;
-    forward(now_ns);
+    forward(ingress.to_peers, now_ns);
     parts_.counters->batches.add(1);
     received = true;
   }
   if (!held_.empty()) release_fragments(now_ns);
   // Also where nothing was received: in copy mode nothing is sent but in this call, and a tail must not wait for the
   // next packet.
-  if (parts_.egress->tx_queued() != 0) parts_.egress->kick(now_ns);
+  for (const Sender& sender : senders_) {
+    if (sender.port->tx_queued() != 0) sender.port->kick(now_ns);
+  }
   publish_port_counters();
   beat(now_ns);
   sweep_flows(now_ns);
   return received;
 }
 
-void Worker::forward(uint64_t now_ns) {
+void Worker::forward(Port* to_peers, uint64_t now_ns) {
   const Snapshot& snapshot = *parts_.snapshots->acquire(*parts_.epoch);
   parse(batch_);
+  // What was held is ours, whoever has come or gone since.
+  if (!snapshot.tier.exists()) to_peers = nullptr;
+  if (to_peers != nullptr) choose_balancers(snapshot, live_peers(), batch_, *parts_.counters);
   steering_.steer(snapshot, batch_.packets, batch_.count, now_ns);
   rewrite(snapshot, parts_.rules, batch_);
+  if (to_peers != nullptr) send_to_peers(snapshot, *to_peers, batch_, *parts_.counters);
   transmit(*parts_.egress, *parts_.pool, batch_, *parts_.counters);
   if (parts_.observer != nullptr) parts_.observer->on_batch(batch_);
   hold_fragments(now_ns);
@@ -78,7 +88,7 @@ void Worker::release_fragments(uint64_t now_ns) {
     });
   });
   // Also where none came: it lets go of those whose time is up.
-  forward(now_ns);
+  forward(nullptr, now_ns);
 }
 
 void Worker::sweep_flows(uint64_t now_ns) {
@@ -99,15 +109,15 @@ void Worker::drop_held() {
 }
 
 void Worker::publish_port_counters() {
-  const PortCounters& port = parts_.egress->counters();
-  // Both ways: a frame that was taken for transmit may turn out to be refused by the kernel (EBUSY).
-  const uint64_t errors = port.tx_dropped + port.tx_invalid;
-  if (port.tx_packets != seen_tx_) parts_.counters->tx.add(port.tx_packets - seen_tx_);
-  if (errors != seen_tx_errors_) {
-    parts_.counters->drops[static_cast<size_t>(Reason::tx_error)].add(errors - seen_tx_errors_);
+  for (Sender& sender : senders_) {
+    const PortCounters& port = sender.port->counters();
+    // Both ways: a frame that was taken for transmit may turn out to be refused by the kernel (EBUSY).
+    const uint64_t errors = port.tx_dropped + port.tx_invalid;
+    if (port.tx_packets != sender.seen_tx) parts_.counters->tx.add(port.tx_packets - sender.seen_tx);
+    if (errors != sender.seen_errors) parts_.counters->drop(Reason::tx_error, errors - sender.seen_errors);
+    sender.seen_tx = port.tx_packets;
+    sender.seen_errors = errors;
   }
-  seen_tx_ = port.tx_packets;
-  seen_tx_errors_ = errors;
   parts_.counters->frames_free.set(parts_.pool->size());
 }
 
@@ -118,24 +128,29 @@ void Worker::beat(uint64_t now_ns) {
 }
 
 uint64_t Worker::sleep_max_ns(uint64_t now_ns) {
-  if (parts_.egress->tx_queued() != 0) {
-    const uint64_t retry_at_ns = parts_.egress->retry_at_ns();
-    return std::min(kSleepUnsentNs, retry_at_ns > now_ns ? retry_at_ns - now_ns : 0);
+  uint64_t sleep_ns = held_.empty() ? kSleepMaxNs : kSleepHoldingNs;
+  for (const Sender& sender : senders_) {
+    if (sender.port->tx_outstanding() != 0) sleep_ns = std::min(sleep_ns, kSleepUncompletedNs);
+    if (sender.port->tx_queued() == 0) continue;
+    const uint64_t retry_at_ns = sender.port->retry_at_ns();
+    sleep_ns = std::min({sleep_ns, kSleepUnsentNs, retry_at_ns > now_ns ? retry_at_ns - now_ns : 0});
   }
-  if (!held_.empty()) return kSleepHoldingNs;
-  return parts_.egress->tx_outstanding() != 0 ? kSleepUncompletedNs : kSleepMaxNs;
+  return sleep_ns;
 }
 
 bool Worker::drained(uint64_t now_ns) {
-  Port& egress = *parts_.egress;
-  egress.reap();
-  if (egress.tx_queued() != 0) egress.kick(now_ns);
+  bool drained = true;
+  for (const Sender& sender : senders_) {
+    sender.port->reap();
+    if (sender.port->tx_queued() != 0) sender.port->kick(now_ns);
+    drained &= sender.port->tx_outstanding() == 0;
+  }
   publish_port_counters();
-  return egress.tx_outstanding() == 0;
+  return drained;
 }
 
 void Worker::give_up() {
-  parts_.counters->drop(Reason::shutdown, parts_.egress->give_up_queued());
+  for (const Sender& sender : senders_) parts_.counters->drop(Reason::shutdown, sender.port->give_up_queued());
   publish_port_counters();
 }
 

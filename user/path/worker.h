@@ -8,6 +8,7 @@
 // Invariant, between turns: counters.rx == tx + sum(drops) + held.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -16,7 +17,7 @@
 #include "user/path/bpf_maps.h"
 #include "user/path/counters.h"
 #include "user/path/quiescence.h"
-#include "user/path/stages.h"
+#include "user/path/tier_stages.h"
 
 namespace xdplb {
 
@@ -34,6 +35,8 @@ class WorkerObserver {
 struct WorkerIngress {
   Port* port = nullptr;
   Heartbeat heartbeat;
+  // By which fragments leave for other balancers: the same port, or another of its device. Null: they stay.
+  Port* to_peers = nullptr;
 };
 
 struct WorkerParts {
@@ -48,6 +51,9 @@ struct WorkerParts {
   const SnapshotPublisher* snapshots = nullptr;
   WorkerCounters* counters = nullptr;
   WorkerEpoch* epoch = nullptr;
+  // Which balancers of the tier live, as the control thread has found; relaxed, since it stands for itself. Null:
+  // all.
+  const std::atomic<TierMask>* live_peers = nullptr;
   WorkerObserver* observer = nullptr;  // may be null
 };
 
@@ -78,13 +84,24 @@ class Worker {
   [[nodiscard]] const WorkerParts& parts() const { return parts_; }
 
  private:
-  // The batch from its frames on: decide, rewrite, transmit.
-  void forward(uint64_t now_ns);
+  // A port that we send through, and what of its counters has been added to the worker's.
+  struct Sender {
+    Port* port = nullptr;
+    uint64_t seen_tx = 0;
+    uint64_t seen_errors = 0;
+  };
+
+  // The batch from its frames on: decide, rewrite, transmit. `to_peers`: of the port that it was received by; null
+  // for what was held, too.
+  void forward(Port* to_peers, uint64_t now_ns);
   void hold_fragments(uint64_t now_ns);
   void release_fragments(uint64_t now_ns);
   void sweep_flows(uint64_t now_ns);
   void beat(uint64_t now_ns);
   void publish_port_counters();
+  [[nodiscard]] TierMask live_peers() const {
+    return parts_.live_peers == nullptr ? kAllLive : parts_.live_peers->load(std::memory_order_relaxed);
+  }
 
   WorkerParts parts_;
   Steering steering_;
@@ -92,9 +109,7 @@ class Worker {
   Batch batch_;
   uint64_t last_beat_ns_ = 0;
   uint64_t last_sweep_ns_ = 0;
-  // What of the egress port's counters has been added to the worker's.
-  uint64_t seen_tx_ = 0;
-  uint64_t seen_tx_errors_ = 0;
+  std::vector<Sender> senders_;  // the egress port, and ingress ports that send to peers
 };
 
 // The sweeper goes round a table of a million flows in about 8 seconds, in steps too small to be noticed.

@@ -1,5 +1,7 @@
 #include "user/path/worker_rig.h"
 
+#include <algorithm>
+
 namespace xdplb {
 namespace {
 
@@ -10,6 +12,8 @@ WorkerShape shape_of(const WorkerRigPlan& plan) {
   shape.tx_only_ports = plan.one_arm ? 0 : 1;
   shape.zero_copy = plan.egress_zero_copy != ZeroCopy::off;
   for (const IngressQueue& in : plan.ingress) shape.zero_copy |= in.zero_copy != ZeroCopy::off;
+  shape.peer_ports = static_cast<uint32_t>(
+      std::count_if(plan.ingress.begin(), plan.ingress.end(), [](const IngressQueue& in) { return in.to_peers; }));
   shape.rings = plan.rings;
   shape.batch_max = plan.batch;
   shape.held_max = HeldLimits().frames_max;
@@ -35,25 +39,28 @@ Result<std::unique_ptr<WorkerRig>> WorkerRig::build(const WorkerRigPlan& plan) {
   if (!region) return region.error();
   std::unique_ptr<WorkerRig> rig(new WorkerRig(plan, frames, std::move(*region)));
   for (size_t i = 0; i < plan.ingress.size(); ++i) {
-    if (auto r = rig->open_port(plan.ingress[i], true, plan.one_arm && i == 0); !r) return r.error();
+    RingSizes rings = plan.rings;
+    if (!plan.one_arm) rings.tx = rings.completion = plan.ingress[i].to_peers ? kPeerTx : 0;
+    if (plan.one_arm && i != 0) rings.tx = rings.completion = 0;
+    if (auto r = rig->open_port(plan.ingress[i], rings); !r) return r.error();
   }
   if (!plan.one_arm) {
     const IngressQueue out{plan.egress_device, plan.egress_ifindex, plan.egress_queue, 0, plan.egress_zero_copy};
-    if (auto r = rig->open_port(out, false, true); !r) return r.error();
+    RingSizes rings = plan.rings;
+    rings.rx = 0;
+    rings.fill = kTxOnlyFill;
+    if (auto r = rig->open_port(out, rings); !r) return r.error();
   }
   return rig;
 }
 
-Result<void> WorkerRig::open_port(const IngressQueue& at, bool receives, bool transmits) {
+Result<void> WorkerRig::open_port(const IngressQueue& at, const RingSizes& rings) {
   const PortId id{static_cast<uint8_t>(ports_.size())};
   XskOptions options;
   options.ifname = at.device;
   options.ifindex = at.ifindex;
   options.queue = at.queue;
-  options.rings = plan_.rings;
-  if (!receives) options.rings.rx = 0;
-  if (!receives) options.rings.fill = kTxOnlyFill;
-  if (!transmits) options.rings.tx = 0;
+  options.rings = rings;
   options.zero_copy = at.zero_copy;
   const std::vector<FrameAddr> prefill = pool_.take_for_fill(id, options.rings.fill);
   auto socket = XskSocket::open(area_, options, prefill);
@@ -64,12 +71,15 @@ Result<void> WorkerRig::open_port(const IngressQueue& at, bool receives, bool tr
 }
 
 Result<void> WorkerRig::start(BpfMaps& maps, const SnapshotPublisher& snapshots, SteeringParts steering,
-                              WorkerCounters& counters, WorkerEpoch& epoch) {
+                              WorkerCounters& counters, WorkerEpoch& epoch, const std::atomic<TierMask>& live_peers) {
   WorkerParts parts;
-  for (size_t i = 0; i < plan_.ingress.size(); ++i) {
-    parts.ingress.push_back({ports_[i].get(), maps.heartbeat(plan_.ingress[i].slot)});
-  }
   parts.egress = ports_[egress_port()].get();
+  for (size_t i = 0; i < plan_.ingress.size(); ++i) {
+    const IngressQueue& in = plan_.ingress[i];
+    Port* own = in.to_peers ? ports_[i].get() : nullptr;
+    parts.ingress.push_back(
+        {ports_[i].get(), maps.heartbeat(in.slot), in.ifindex == plan_.egress_ifindex ? parts.egress : own});
+  }
   parts.pool = &pool_;
   parts.area = area_;
   parts.rules = plan_.rules;
@@ -78,6 +88,7 @@ Result<void> WorkerRig::start(BpfMaps& maps, const SnapshotPublisher& snapshots,
   parts.snapshots = &snapshots;
   parts.counters = &counters;
   parts.epoch = &epoch;
+  parts.live_peers = &live_peers;
   auto thread =
       WorkerThread::start(std::make_unique<Worker>(std::move(parts)), "xdplb-" + name(), plan_.cpu, plan_.wait);
   if (!thread) return thread.error();

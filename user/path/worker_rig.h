@@ -19,6 +19,7 @@ struct IngressQueue {
   uint32_t queue = 0;
   uint32_t slot = 0;
   ZeroCopy zero_copy = ZeroCopy::automatic;  // as is right for its device
+  bool to_peers = false;                     // two-arm: fragments leave here for other balancers
 };
 
 struct WorkerRigPlan {
@@ -45,7 +46,7 @@ class WorkerRig {
 
   // Starts the thread. The queues are armed by the caller, in `maps`.
   Result<void> start(BpfMaps& maps, const SnapshotPublisher& snapshots, SteeringParts steering,
-                     WorkerCounters& counters, WorkerEpoch& epoch);
+                     WorkerCounters& counters, WorkerEpoch& epoch, const std::atomic<TierMask>& live_peers);
   // Asks the thread to end; join() waits for it. True where every frame came back.
   void request_stop();
   bool join();
@@ -61,7 +62,7 @@ class WorkerRig {
 
  private:
   WorkerRig(WorkerRigPlan plan, const FrameSum& frames, MappedRegion region);
-  Result<void> open_port(const IngressQueue& at, bool receives, bool transmits);
+  Result<void> open_port(const IngressQueue& at, const RingSizes& rings);
   [[nodiscard]] size_t egress_port() const { return plan_.one_arm ? 0 : plan_.ingress.size(); }
 
   WorkerRigPlan plan_;

@@ -30,11 +30,28 @@ DaemonStats sample() {
     w.name = "eth2/" + std::to_string(i);
     w.cpu = i + 1;
     uint64_t value = 100 * (i + 1);
-    for (uint64_t* field :
-         {&w.rx, &w.tx, &w.held, &w.batches, &w.wakeups, &w.busy_ns, &w.frames_total, &w.frames_free,
-          &w.kernel_rx_dropped, &w.kernel_rx_ring_full, &w.kernel_rx_invalid, &w.kernel_fill_empty,
-          &w.kernel_tx_invalid, &w.flows, &w.flows_max, &w.flow_hits, &w.flow_misses, &w.flow_refused_full,
-          &w.flow_refused_quota, &w.flow_refused_embryonic}) {
+    for (uint64_t* field : {&w.rx,
+                            &w.tx,
+                            &w.held,
+                            &w.batches,
+                            &w.wakeups,
+                            &w.busy_ns,
+                            &w.frames_total,
+                            &w.frames_free,
+                            &w.kernel_rx_dropped,
+                            &w.kernel_rx_ring_full,
+                            &w.kernel_rx_invalid,
+                            &w.kernel_fill_empty,
+                            &w.kernel_tx_invalid,
+                            &w.flows,
+                            &w.flows_max,
+                            &w.flow_hits,
+                            &w.flow_misses,
+                            &w.flow_refused_full,
+                            &w.flow_refused_quota,
+                            &w.flow_refused_embryonic,
+                            &w.to_peers,
+                            &w.from_peers}) {
       *field = value++;
     }
     w.drops.assign(stats.reasons.size(), 0);

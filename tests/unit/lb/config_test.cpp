@@ -111,6 +111,11 @@ TEST_CASE("config: every wrong value is refused with its path") {
          c.lb_tier.own_index = 1;
        },
        "lb_tier.own_index: 1 is not below the number of members, 1"},
+      {[](Config& c) {
+         c.lb_tier.members = {MacAddr{{2}}, MacAddr{{4}}};
+         c.targets[1].mac = MacAddr{{4}};
+       },
+       "targets[1].mac: 04:00:00:00:00:00 is lb_tier.members[1]"},
   };
   REQUIRE(validate_config(two_services()));
   for (const Case& test : cases) {
