@@ -183,6 +183,7 @@ deps-vm:
 # --- tests ------------------------------------------------------------------------------------------------
 
 RESULTS := $(BUILD)/results
+REPORTS := $(patsubst %,$(RESULTS)/%.xml,unit kern end-to-end)
 
 .PHONY: check
 check: $(BUILD)/unit ## run the unit tests (no privileges needed)
@@ -207,7 +208,11 @@ test: deps ## install what is missing, build, run every suite (root); last line:
 	$(Q)$(BUILD)/unit -r junit -o $(RESULTS)/unit.xml || true
 	$(Q)tools/lab/lab sandbox -- $(BUILD)/kern-tests -r junit -o $(RESULTS)/kern.xml || true
 	$(Q)XDPLB_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest tests/e2e -q --junitxml=$(RESULTS)/end-to-end.xml || true
-	$(Q)$(PYTHON) tests/support/summary.py $(RESULTS)/unit.xml $(RESULTS)/kern.xml $(RESULTS)/end-to-end.xml
+	$(Q)$(PYTHON) tests/support/summary.py $(REPORTS)
+
+.PHONY: reports
+reports: # for .ci/run, which adds another
+	@echo $(REPORTS)
 
 .PHONY: e2e
 e2e: all ## the end-to-end tests alone (root)

@@ -8,6 +8,8 @@ from support.daemon import Daemon, configure
 from support.wait import wait_until
 from virtio_lab import VirtioLab
 
+DEVICE_RING = 256  # entries; qemu's default
+
 
 class Balanced:
     """Servers active, VIPs in place, `xdplb lb` serving, echo servers listening."""
@@ -18,16 +20,22 @@ class Balanced:
         self.lab = VirtioLab(one_arm=self.one_arm, veth=self.veth)
         # The kernel takes IPv6 addresses from a device that goes down, and nobody here would give them back.
         self.lab.lb.shell("for f in /proc/sys/net/ipv6/conf/*/keep_addr_on_down; do echo 1 >$f; done")
-        configure(self.lab)
-        self.servers = traffic.Servers(self.lab)
-        self.daemon = None
-        self.start()
+        self.daemon = self.servers = None
+        try:
+            configure(self.lab)
+            self.servers = traffic.Servers(self.lab)
+            self.start()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self):
         try:
-            self.stop()
-            self.servers.close()
+            if self.daemon:
+                self.stop()
         finally:
+            if self.servers:
+                self.servers.close()
             self.lab.destroy()
 
     # --- the daemon -----------------------------------------------------------------------------------------
@@ -35,12 +43,14 @@ class Balanced:
     def start(self):
         force = ("--zerocopy=force",) if all(self.zero_copy_expected().values()) else ()
         self.daemon = Daemon(self.lab, *self.options, *force)
+        self.frames_at_first = frames_free(self.daemon.stats_now())
 
     def stop(self):
         """Stops it, which must leave nothing behind."""
         output, self.daemon = self.daemon.stop(), None
         with open(RESULTS / f"{type(self).__name__}.log", "a") as log:
             log.write(output)
+        assert "kept frames of ours back" not in output, output.splitlines()[-5:]
         assert not self.programs(), f"programs left on {self.programs()}"
         left = self.lab.lb.shell("find /sys/fs/bpf -mindepth 1").stdout.split()
         assert not left, f"left in the bpffs: {left}"
@@ -59,6 +69,13 @@ class Balanced:
         """By device of the balancer."""
         return {device: ZERO_COPY and device not in self.veth for device in self.devices}
 
+    def all_frames_are_back(self):
+        """As many are free as when the daemon began. A zero-copy device has some in a ring of its own, now more, now
+        fewer."""
+        slack = DEVICE_RING * sum(self.zero_copy_expected().values())
+        wait_until(lambda: abs(frames_free(self.daemon.stats_now()) - self.frames_at_first) <= slack,
+                   what=lambda: f"{self.frames_at_first} frames free: {frames_free(self.daemon.stats_now())} are")
+
     def zero_copy_by_kernel(self):
         """What the kernel's socket diagnosis says, by device; nothing where this kernel has none."""
         text = self.lab.lb.run("ss --xdp -a -e").stdout
@@ -74,30 +91,22 @@ class Balanced:
 
     # --- packets --------------------------------------------------------------------------------------------
 
-    def counters(self):
-        """rx, tx, drops by reason and held, of all workers together."""
-        sums = {"rx": 0, "tx": 0, "held": 0, "drops": {}}
-        for worker in self.daemon.stats()["workers"]:
-            for key in ("rx", "tx", "held"):
-                sums[key] += worker[key]
-            for reason, count in worker["drops"].items():
-                sums["drops"][reason] = sums["drops"].get(reason, 0) + count
-        return sums
-
     def settled(self):
-        """The counters once nothing moves any more; every packet that came in is accounted for."""
-        before = self.counters()
+        """Statistics once nothing moves any more: every packet that came in is accounted for."""
+        before = self.daemon.stats_now()
 
         def quiet():
             nonlocal before
-            last, before = before, self.counters()
-            return before["rx"] == last["rx"] == last["tx"] + sum(last["drops"].values()) + last["held"]
+            last, before = before, self.daemon.stats_now()
+            return before.quiet and before.rx == last.rx
 
-        wait_until(quiet, timeout=15, what=lambda: f"conservation: {before}", every=0.3)
+        wait_until(quiet, timeout=30, what=lambda: f"conservation: {before}", every=0.3)
         return before
 
-    def free_frames(self):
-        return [worker["frames_free"] for worker in self.daemon.stats()["workers"]]
+
+def frames_free(stats):
+    """Frames in the pools of all workers."""
+    return sum(worker["frames_free"] for worker in stats.workers)
 
 
 def modes(output):

@@ -29,6 +29,7 @@ class Load:
                 except OSError:
                     self.broken.append(connection.server)
                     self._connections.remove(connection)
+                    connection.abort()
             self.rounds += 1
 
     def passes(self, rounds=3):

@@ -47,30 +47,41 @@ def _run(function, arguments):
     except Skip as why:
         print(f"skipped {name}: {why}", flush=True)
     except BaseException as error:  # noqa: B902 (also a failed assertion of a helper)
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        print(f"FAILED {name}: {first[:300]}", flush=True)
-        (RESULTS / f"{name}.txt").write_text(traceback.format_exc())
-        traceback.print_exc(file=sys.stdout)
+        _failed(name, error)
+
+
+def _failed(name, error):
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    print(f"FAILED {name}: {first[:300]}", flush=True)
+    (RESULTS / f"{name}.txt").write_text(traceback.format_exc())
+    traceback.print_exc(file=sys.stdout)
 
 
 def run_all():
     RESULTS.mkdir(exist_ok=True)
+    print("suite begins", flush=True)
     wanted = [(given, function) for given, function in _cases if re.search(ONLY, function.__name__)]
     held, made_by = None, None
     for given, function in wanted:
         if given is not made_by:
-            if held is not None:
-                held.close()
+            _end(held, made_by)
             held, made_by = None, given
             if given is not None:
                 try:
                     held = given()
-                except BaseException as error:
-                    print(f"FAILED {given.__name__}: {error}", flush=True)
-                    traceback.print_exc(file=sys.stdout)
+                except BaseException as error:  # noqa: B902
+                    _failed(function.__name__, error)
                     made_by = None
                     continue
         _run(function, (held,) if given is not None else ())
-    if held is not None:
-        held.close()
+    _end(held, made_by)
     print("suite finished", flush=True)
+
+
+def _end(held, made_by):
+    if held is None:
+        return
+    try:
+        held.close()
+    except BaseException as error:  # noqa: B902
+        _failed(f"{made_by.__name__}_ends", error)

@@ -19,12 +19,13 @@ class ZeroCopyOut(Balanced):
 
 
 class Generic(Balanced):
-    """A generic program never sees what a zero-copy socket would take: xdplb has to ask for copy mode."""
+    """A generic program never sees what a zero-copy socket would take: xdplb has to ask for copy mode. The program on the
+    egress side is native."""
 
     options = ("--mode=generic",)
 
     def zero_copy_expected(self):
-        return {device: False for device in self.devices}
+        return super().zero_copy_expected() | {self.lab.spec.ingress_device: False}
 
 
 register(OneArm, "one_arm", says_what_it_uses, everyone_gets_udp, everyone_gets_tcp, every_packet_arrives_once,

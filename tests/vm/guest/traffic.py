@@ -6,6 +6,7 @@ import collections
 import hashlib
 import selectors
 import socket
+import struct
 import threading
 import time
 
@@ -22,8 +23,14 @@ def blob(seed, size):
     return b"".join(words)[:size]
 
 
+def reset(sock):
+    """Closes a TCP socket at once. One that goes on saying goodbye keeps its namespace, and the NICs in it."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
 class Servers:
-    """Echoes datagrams, and over TCP says its name and echoes. `datagrams` counts (server, payload) as received."""
+    """Echoes datagrams, and over TCP says its name and echoes. `datagrams` counts the payloads received."""
 
     def __init__(self, lab):
         self.datagrams = collections.Counter()
@@ -59,7 +66,7 @@ class Servers:
 
     def _datagram(self, sock, name):
         payload, peer = sock.recvfrom(65536)
-        self.datagrams[name, payload] += 1
+        self.datagrams[payload] += 1
         sock.sendto(name.encode() + b"\n" + payload, peer)
 
     def _accept(self, sock, name):
@@ -83,21 +90,24 @@ class Servers:
         self._running = False
         self._thread.join()
         for key in list(self._ready.get_map().values()):
-            key.fileobj.close()
+            reset(key.fileobj)
         self._ready.close()
 
 
-def udp(lab, vip, flows, size=200, timeout_s=10, label=""):
-    """One datagram in each of so many flows, each answered with its own content. Returns flows by server."""
+def udp(lab, vip, flows, size=200, timeout_s=20, sent=None):
+    """One datagram in each of so many flows, each answered with its own content. Returns flows by server. `sent` counts
+    the payloads, as Servers.datagrams does."""
     spread = collections.Counter()
     sockets = []
     try:
         with lab.client.network():
             for flow in range(flows):
                 sock = socket.socket(family(vip), socket.SOCK_DGRAM)
-                sockets.append((sock, blob(f"{label}{vip}{flow}{time.monotonic_ns()}", size)))
+                sockets.append((sock, blob(f"{vip}{flow}{time.monotonic_ns()}", size)))
         for sock, payload in sockets:
             sock.sendto(payload, (vip, PORT))
+            if sent is not None:
+                sent[payload] += 1
         deadline = time.monotonic() + timeout_s
         for number, (sock, payload) in enumerate(sockets):
             sock.settimeout(max(0.05, deadline - time.monotonic()))
@@ -118,7 +128,7 @@ def udp(lab, vip, flows, size=200, timeout_s=10, label=""):
 class Connection:
     """One TCP connection of the client to a VIP; `server` is who answered."""
 
-    def __init__(self, lab, vip, timeout_s=10):
+    def __init__(self, lab, vip, timeout_s=20):
         with lab.client.network():
             self.socket = socket.socket(family(vip), socket.SOCK_STREAM)
         self.socket.settimeout(timeout_s)
@@ -144,6 +154,9 @@ class Connection:
 
     def close(self):
         self.socket.close()
+
+    def abort(self):
+        reset(self.socket)
 
 
 def tcp(lab, vip, connections, size=3000):

@@ -5,6 +5,7 @@ import subprocess
 from lab import Lab
 from lab.names import INGRESS, SEGMENT, Spec, balancers, clients, servers
 from rig import nics
+from support.wait import wait_until
 
 
 def links():
@@ -26,7 +27,9 @@ class VirtioLab(Lab):
         super().__init__(Spec(servers=nics.SERVERS, one_arm=one_arm))
 
     def _wire(self):
-        present = links()
+        # A namespace gives its NICs back some time after it is gone.
+        everything = {nic.mac for nic in nics.nics()}
+        present = wait_until(lambda: everything <= set(found := links()) and found, timeout=60, what="all NICs are here")
         nets = (SEGMENT,) if self.spec.one_arm else (INGRESS, SEGMENT)
         for machine in clients(self.spec) + balancers(self.spec) + servers(self.spec):
             for net in nets if machine not in servers(self.spec) else (SEGMENT,):
@@ -38,7 +41,8 @@ class VirtioLab(Lab):
     def _veth(self, machine, net, present):
         spare, bridge = present[nics.spare_mac(net)], f"br{net}"
         ip("link", "set", spare, "netns", "switch", "name", f"eth{net}")
-        ip("link", "add", "name", f"eth{net}", "netns", machine.name, "address", machine.mac(net), "type", "veth",
+        # From inside: kernel 6.1 refuses a name that the namespace of the command has, too.
+        ip("-n", machine.name, "link", "add", "name", f"eth{net}", "address", machine.mac(net), "type", "veth",
            "peer", "name", f"lb.{net}", "netns", "switch")
         switch = ("-n", "switch", "link")
         ip(*switch, "add", bridge, "type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")

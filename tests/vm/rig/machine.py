@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from .nics import ZERO_COPY, nics
 
+# From qemu's start to the suite's first word: three seconds on an idle machine.
+BEGIN_TIMEOUT_S = 90
 RESULT = re.compile(r"^(ok|FAILED|skipped) (\S+)(.*)$")
 
 
@@ -17,9 +19,10 @@ RESULT = re.compile(r"^(ok|FAILED|skipped) (\S+)(.*)$")
 class Outcome:
     passed: int = 0
     failed: int = 0
-    finished: bool = False           # the suite said so itself
+    begun: bool = False              # the suite said so itself
+    finished: bool = False           # the same
     seconds: float = 0.0
-    names: list = field(default_factory=list)
+    cases: list = field(default_factory=list)  # (result, name, what it said)
 
 
 def command(image, initrd, results):
@@ -36,7 +39,18 @@ def command(image, initrd, results):
 
 
 def boot(image, initrd, directory, timeout_s):
-    """Runs the guest to its end, echoing what the suite says. Leaves console.log and results/ in `directory`."""
+    """Runs the guest to its end, echoing what the suite says. Leaves console.log and results/ in `directory`. A guest that
+    does not come as far as the suite gets a second chance: that is the emulator's or the machine's fault."""
+    started = time.monotonic()
+    outcome = _boot(image, initrd, directory, timeout_s)
+    if not outcome.begun:
+        print("  the guest did not come up: once more", flush=True)
+        outcome = _boot(image, initrd, directory, timeout_s - (time.monotonic() - started))
+    outcome.seconds = time.monotonic() - started
+    return outcome
+
+
+def _boot(image, initrd, directory, timeout_s):
     directory.mkdir(parents=True, exist_ok=True)
     archive = directory / "results.tar"
     archive.unlink(missing_ok=True)
@@ -50,7 +64,6 @@ def boot(image, initrd, directory, timeout_s):
     finally:
         qemu.kill()
         qemu.wait()
-    outcome.seconds = time.monotonic() - started
     unpack(archive, directory / "results")
     return outcome
 
@@ -58,9 +71,10 @@ def boot(image, initrd, directory, timeout_s):
 def follow(stream, log, outcome, deadline):
     os.set_blocking(stream.fileno(), False)
     pending = b""
+    must_begin = time.monotonic() + BEGIN_TIMEOUT_S
     with selectors.DefaultSelector() as ready:
         ready.register(stream, selectors.EVENT_READ)
-        while (left := deadline - time.monotonic()) > 0:
+        while (left := (deadline if outcome.begun else min(deadline, must_begin)) - time.monotonic()) > 0:
             if not ready.select(left):
                 continue
             chunk = stream.read(65536)
@@ -79,10 +93,12 @@ def take(line, outcome):
     if match := RESULT.match(line):
         outcome.passed += match[1] == "ok"
         outcome.failed += match[1] == "FAILED"
-        outcome.names.append(match[2])
+        outcome.cases.append((match[1], match[2], match[3].strip(" :")))
         print(f"  {line}", flush=True)
     elif line.startswith("| "):
         print(f"  {line[2:]}", flush=True)
+    elif line == "suite begins":
+        outcome.begun = True
     elif line == "suite finished":
         outcome.finished = True
 
