@@ -141,7 +141,7 @@ $(BUILD)/obj/packet_objects.o: tools/packets/bpf_objects.S $(TOOL_BPF)
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 18
 
 # --- dependencies -----------------------------------------------------------------------------------------
 
@@ -258,6 +258,31 @@ $(BUILD)/objfuzz/%.o: tests/fuzz/%.cpp
 	@mkdir -p $(@D)
 	$(call say,CXX,$<)
 	$(Q)$(CCACHE) $(CXX) $(CPPFLAGS) -DXDPLB_CHECKS=1 -DFUZZ_TARGET_MAIN $(CXXFLAGS) -MMD -MP -c -o $@ $<
+
+# --- the rig: xdplb against its peers, over veth (tests/bench/README.md) ---------------------------------------
+
+# Peers and valgrind. Where they cannot be had, their rows say so.
+BENCH_PKGS := dpdk-dev valgrind
+
+.PHONY: deps-bench
+deps-bench: deps
+	@missing=$$(for p in $(BENCH_PKGS); do dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | \
+	    grep -qx installed || echo $$p; done); \
+	[ -z "$$missing" ] || [ "$$(id -u)" != 0 ] || { apt-get update -q >/dev/null && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing >/dev/null; } || \
+	    echo "Could not install" $$missing
+
+BENCH ?= full
+
+.PHONY: bench
+bench: deps-bench ## xdplb against its peers over veth (root); BENCH=quick: 2 minutes instead of a quarter of an hour
+	$(Q)$(MAKE) --no-print-directory all $(BUILD)/redirect_kern.o
+	$(Q)XDPLB_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench $(BENCH)
+
+$(BUILD)/redirect_kern.o: tests/bench/redirect_kern.c
+	@mkdir -p $(@D)
+	$(call say,BPF,$<)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
 
 # --- micro-benchmarks: what single steps cost (Google Benchmark) ------------------------------------------
 

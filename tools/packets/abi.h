@@ -65,7 +65,7 @@ struct xdpsink_setup {
   __u64 targets[256]; /* destination MAC in the lower six bytes as they lie in the frame; 0: none */
   __u64 source;       /* source MAC likewise; 0: any */
   __u32 verify_mask;  /* the pattern of one packet in verify_mask + 1 is checked */
-  __u32 latency;      /* 1: take the time of each packet */
+  __u32 latency;      /* the time of one packet in so many is taken; 0: of none */
 };
 
 /* Latencies in ns by power of two, each in XDPSINK_PARTS equal parts: within 3 % of the truth. */
@@ -107,6 +107,7 @@ struct xdpsink_counts {
   __u64 out_of_order;   /* not later in its flow than what had come: overtaken, or twice */
   __u64 gaps;           /* packets missing between those that came */
   __u64 unknown_flow;   /* a number beyond PACKET_FLOWS_MAX */
+  __u64 untimed;        /* packets since the last whose time was taken */
   __u64 by_target[256]; /* by the last byte of the destination */
   __u64 latency[XDPSINK_BUCKETS];
 };

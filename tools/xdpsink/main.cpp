@@ -30,8 +30,8 @@ std::optional<int> wait_for_signal(const sigset_t& set, uint64_t until_ns) {
   return number > 0 ? std::optional(number) : std::nullopt;
 }
 
-void print_line(const Sink& sink, const Options& options) {
-  fmt::print("{}\n", report(sum_counts(sink.counts()), options, monotonic_ns()));
+void print_line(const Sink& sink, const Options& options, uint32_t run) {
+  fmt::print("{}\n", report(sum_counts(sink.counts()), options, monotonic_ns(), run));
   std::fflush(stdout);
 }
 
@@ -42,15 +42,19 @@ void watch(Sink& sink, const Options& options, const sigset_t& set) {
   };
   const uint64_t end_ns = after(options.duration_ns);
   uint64_t line_ns = after(options.interval_ns);
+  uint32_t run = 0;
   for (;;) {
     const auto number = wait_for_signal(set, std::min(end_ns, line_ns));
     if (number == SIGINT || number == SIGTERM || (!number && monotonic_ns() >= end_ns)) break;
     if (!number && monotonic_ns() < line_ns) continue;  // woken for nothing
-    print_line(sink, options);
-    if (number == SIGUSR1) sink.reset();
+    print_line(sink, options, run);
+    if (number == SIGUSR1) {
+      sink.reset();
+      ++run;
+    }
     if (!number) line_ns = after(options.interval_ns);
   }
-  print_line(sink, options);
+  print_line(sink, options, run);
 }
 
 int run(int argc, const char* const* argv) {

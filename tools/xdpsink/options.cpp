@@ -18,7 +18,6 @@ struct Raw {
   std::string source;
   std::string interval = "0";
   std::string duration = "0";
-  bool no_latency = false;
 };
 
 void describe(CLI::App& app, Options& options, Raw& raw) {
@@ -32,7 +31,8 @@ void describe(CLI::App& app, Options& options, Raw& raw) {
   app.add_option("--interval", raw.interval, "print a line every so often; 0: only the last")->capture_default_str();
   app.add_option("--duration", raw.duration, "10s, 500ms; 0: until a signal")->capture_default_str();
   app.add_option("--cpu", options.cpu, "the CPU to run on (packets are received where they are sent)");
-  app.add_flag("--no-latency", raw.no_latency, "do not look at the clock for each packet");
+  app.add_option("--latency", options.latency, "take the time of one packet in so many; 0: of none")
+      ->capture_default_str();
   app.add_flag("--version", options.version, "print the version and quit");
 }
 
@@ -72,7 +72,6 @@ Result<void> interpret(Options& options, const Raw& raw) {
   auto duration_ns = read_duration("-duration", raw.duration);
   if (!duration_ns) return duration_ns.error();
   options.duration_ns = *duration_ns;
-  options.latency = !raw.no_latency;
   return {};
 }
 

@@ -19,7 +19,7 @@ struct Options {
   int64_t interval_ns = 0;        // between two lines of output; 0: only the last
   int64_t duration_ns = 0;        // 0: until a signal
   int cpu = -1;
-  bool latency = true;
+  uint32_t latency = 1;  // the time of one packet in so many is taken; 0: of none
   bool version = false;
 };
 

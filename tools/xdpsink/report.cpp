@@ -36,11 +36,12 @@ uint64_t percentile(const xdpsink_counts& counts, double share) {
   return (bucket_floor(bucket) + bucket_floor(bucket + 1)) / 2;
 }
 
-std::string report(const xdpsink_counts& counts, const Options& options, uint64_t time_ns) {
+std::string report(const xdpsink_counts& counts, const Options& options, uint64_t time_ns, uint32_t run) {
   tools::JsonObject targets;
   for (const MacAddr& mac : options.targets) targets.add(to_string(mac), counts.by_target[mac.bytes[5]]);
   tools::JsonObject object;
   object.add("time_ns", time_ns)
+      .add("run", run)
       .add("packets", counts.packets)
       .add("bytes", counts.bytes)
       .add("bad_destination", counts.bad_destination)
@@ -52,7 +53,7 @@ std::string report(const xdpsink_counts& counts, const Options& options, uint64_
       .add("gaps", counts.gaps)
       .add("unknown_flow", counts.unknown_flow)
       .add("foreign", counts.foreign);
-  if (options.latency) {
+  if (options.latency != 0) {
     object.add("p50_ns", percentile(counts, 0.5))
         .add("p90_ns", percentile(counts, 0.9))
         .add("p99_ns", percentile(counts, 0.99));

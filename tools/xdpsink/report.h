@@ -20,7 +20,7 @@ uint64_t percentile(const xdpsink_counts& counts, double share);
 // The latencies that fall into a bucket: from here to the next bucket's.
 uint64_t bucket_floor(uint32_t bucket);
 
-// One JSON object on a line.
-std::string report(const xdpsink_counts& counts, const Options& options, uint64_t time_ns);
+// One JSON object on a line. `run`: how often counting began anew.
+std::string report(const xdpsink_counts& counts, const Options& options, uint64_t time_ns, uint32_t run);
 
 }  // namespace xdplb::xdpsink

@@ -107,7 +107,8 @@ static __always_inline void judge(const __u8* packet, const __u8* end, const __u
   }
   if ((counts->packets & setup->verify_mask) == 0) check_pattern(stamp + PACKET_STAMP_BYTES, end, counts);
   check_order(stamp, counts);
-  if (setup->latency) {
+  if (setup->latency && ++counts->untimed >= setup->latency) {
+    counts->untimed = 0;
     const __u32 bucket = latency_bucket(bpf_ktime_get_ns() - load64(stamp + PACKET_SENT_NS));
     if (bucket < XDPSINK_BUCKETS) counts->latency[bucket]++;
   }

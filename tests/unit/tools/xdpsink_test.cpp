@@ -20,7 +20,7 @@ Parsed parse_all(std::vector<const char*> arguments) {
 TEST_CASE("xdpsink: every option is read") {
   const Parsed parsed =
       parse_all({"--device", "eth1", "--targets", "0:0:0:1:1:1,0:0:0:1:1:2", "--source", "0:0:0:1:1:c9", "--verify",
-                 "8", "--interval", "100ms", "--duration", "3s", "--cpu", "1", "--no-latency"});
+                 "8", "--interval", "100ms", "--duration", "3s", "--cpu", "1", "--latency", "13"});
   INFO(parsed.exit.text);
   REQUIRE(parsed.options);
   CHECK(parsed.options->targets.size() == 2);
@@ -29,7 +29,7 @@ TEST_CASE("xdpsink: every option is read") {
   CHECK(parsed.options->interval_ns == 100'000'000);
   CHECK(parsed.options->duration_ns == 3'000'000'000);
   CHECK(parsed.options->cpu == 1);
-  CHECK_FALSE(parsed.options->latency);
+  CHECK(parsed.options->latency == 13);
 }
 
 TEST_CASE("xdpsink: wrong usage ends with 2, help with 0") {
@@ -84,8 +84,9 @@ TEST_CASE("xdpsink: the report adds the CPUs up and names the targets") {
   cpus[1].latency[latency_bucket(100)] = 1;
   Options options;
   options.targets = {MacAddr{{0, 0, 0, 1, 1, 2}}, MacAddr{{0, 0, 0, 1, 1, 3}}};
-  const auto json = nlohmann::json::parse(report(sum_counts(cpus), options, 42));
+  const auto json = nlohmann::json::parse(report(sum_counts(cpus), options, 42, 3));
   CHECK(json["time_ns"] == 42);
+  CHECK(json["run"] == 3);
   CHECK(json["packets"] == 15);
   CHECK(json["bad_payload"] == 2);
   CHECK(json["bad_checksum"] == 0);
@@ -93,6 +94,6 @@ TEST_CASE("xdpsink: the report adds the CPUs up and names the targets") {
   CHECK(json["targets"]["00:00:00:01:01:02"] == 8);
   CHECK(json["targets"]["00:00:00:01:01:03"] == 0);
   CHECK(json["p50_ns"].get<double>() == Approx(100).epsilon(0.04));
-  options.latency = false;
-  CHECK_FALSE(nlohmann::json::parse(report(sum_counts(cpus), options, 42)).contains("p50_ns"));
+  options.latency = 0;
+  CHECK_FALSE(nlohmann::json::parse(report(sum_counts(cpus), options, 42, 3)).contains("p50_ns"));
 }
