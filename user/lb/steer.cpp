@@ -80,7 +80,9 @@ void Steering::decide(const Snapshot& snapshot, PacketColumns& packets, uint32_t
       case PacketKind::other:
       case PacketKind::first_fragment: decide_flow(snapshot, packets, i, now_ns); break;
       case PacketKind::icmp_error: decide_error(snapshot, packets, i, now_ns); break;
-      case PacketKind::later_fragment: decide_fragment(snapshot, packets, i, now_ns); break;
+      case PacketKind::later_fragment:
+        follow_first(snapshot, packets, i, fragments_.find(packets.hash[i], now_ns));
+        break;
       case PacketKind::icmp_echo: choose(snapshot, packets, i); break;
     }
   }
@@ -126,13 +128,17 @@ void Steering::decide_flow(const Snapshot& snapshot, PacketColumns& packets, uin
     // Another packet of this batch was first; where its flow may not be followed, the choice just made is as good.
     if (entry.outcome == FlowOutcome::existed) follow(snapshot, packets, i, entry.hit, now_ns);
   }
-  if (info.kind == PacketKind::first_fragment) {
-    const FlowTarget target{packets.target[i], snapshot.targets[packets.target[i]].epoch};
-    const FragmentDecision decision{target, packets.service[i], static_cast<uint32_t>(packets.hash[i])};
-    const uint64_t datagram = fragments_.hash(fragment_key(info));
-    const FragmentDecision inforce = fragments_.publish(datagram, decision, now_ns, parts_.fragment_ttl_ns).decision;
-    if (keeps_flows(snapshot, inforce.target)) packets.target[i] = inforce.target.id;
-  }
+  if (info.kind == PacketKind::first_fragment) decide_first_fragment(snapshot, packets, i, now_ns);
+}
+
+// Its flow has a target: from now on the datagram has.
+void Steering::decide_first_fragment(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, uint64_t now_ns) {
+  const FlowTarget target{packets.target[i], snapshot.targets[packets.target[i]].epoch};
+  const FragmentDecision decision{target, packets.service[i], static_cast<uint32_t>(packets.hash[i])};
+  const uint64_t datagram = fragments_.hash(fragment_key(packets.info[i]));
+  const FragmentDecision inforce = fragments_.publish(datagram, decision, now_ns, parts_.fragment_ttl_ns).decision;
+  if (keeps_flows(snapshot, inforce.target)) packets.target[i] = inforce.target.id;
+  if (firsts_count_ < firsts_.size()) firsts_[firsts_count_++] = {datagram, inforce};
 }
 
 void Steering::decide_error(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, uint64_t now_ns) {
@@ -147,8 +153,24 @@ void Steering::decide_error(const Snapshot& snapshot, PacketColumns& packets, ui
   }
 }
 
-void Steering::decide_fragment(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, uint64_t now_ns) {
-  const auto decision = fragments_.find(packets.hash[i], now_ns);
+void Steering::steer_held(const Snapshot& snapshot, PacketColumns& packets, uint32_t count, uint64_t now_ns) {
+  match_services(snapshot, packets, count);
+  look_up(packets, count);
+  for (uint32_t i = 0; i < count; ++i) {
+    if (packets.fate[i] != Fate::forward) continue;
+    follow_first(snapshot, packets, i, decision_for_held(packets.hash[i], now_ns));
+  }
+}
+
+std::optional<FragmentDecision> Steering::decision_for_held(uint64_t hash, uint64_t now_ns) const {
+  for (uint32_t k = 0; k < firsts_count_; ++k) {
+    if (firsts_[k].datagram == hash) return firsts_[k].decision;
+  }
+  return fragments_.find(hash, now_ns);
+}
+
+void Steering::follow_first(const Snapshot& snapshot, PacketColumns& packets, uint32_t i,
+                            const std::optional<FragmentDecision>& decision) {
   if (!decision) {
     packets.fate[i] = Fate::hold;
     return;

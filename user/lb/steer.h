@@ -14,7 +14,9 @@
 //     Where that fails (budget, quota, no room) the choice rests on Maglev alone.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -78,19 +80,34 @@ class Steering {
 
   // Whether the first fragment of a held datagram has come by now, to whichever worker.
   [[nodiscard]] bool knows_datagram(uint64_t hash, uint64_t now_ns) const {
-    return fragments_.find(hash, now_ns).has_value();
+    return decision_for_held(hash, now_ns).has_value();
   }
+  // As steer(), for fragments that were held. They follow the first fragment that came first since end_turn(): one of
+  // the same identification may have come after it, and replaced its decision, before they could leave.
+  void steer_held(const Snapshot& snapshot, PacketColumns& packets, uint32_t count, uint64_t now_ns);
+  // Nothing that came before is still to be released.
+  void end_turn() { firsts_count_ = 0; }
 
  private:
+  struct First {
+    uint64_t datagram = 0;
+    FragmentDecision decision;
+  };
   void decide_flow(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, uint64_t now_ns);
   void decide_error(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, uint64_t now_ns);
-  void decide_fragment(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, uint64_t now_ns);
+  void decide_first_fragment(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, uint64_t now_ns);
+  static void follow_first(const Snapshot& snapshot, PacketColumns& packets, uint32_t i,
+                           const std::optional<FragmentDecision>& decision);
+  [[nodiscard]] std::optional<FragmentDecision> decision_for_held(uint64_t hash, uint64_t now_ns) const;
   // Lets a live flow keep its target. False where it has none that keeps flows.
   bool follow(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, FlowHit hit, uint64_t now_ns);
   [[nodiscard]] FlowHit find_elsewhere(uint64_t hash, uint64_t now_ns) const;
 
   SteeringParts parts_;
   FragmentTable fragments_;
+  // Of this turn, in the order in which they came. Those that find no room are only in the table.
+  std::array<First, kMaxBatch> firsts_;
+  uint32_t firsts_count_ = 0;
 };
 
 }  // namespace xdplb

@@ -27,6 +27,7 @@ bool Worker::turn(uint64_t now_ns) {
     received = true;
   }
   if (!held_.empty()) release_fragments(now_ns);
+  steering_.end_turn();
   // Also where nothing was received: in copy mode nothing is sent but in this call, and a tail must not wait for the
   // next packet.
   for (const Sender& sender : senders_) {
@@ -41,10 +42,13 @@ bool Worker::turn(uint64_t now_ns) {
 void Worker::forward(Port* to_peers, uint64_t now_ns) {
   const Snapshot& snapshot = *parts_.snapshots->acquire(*parts_.epoch);
   parse(batch_);
-  // What was held is ours, whoever has come or gone since.
   if (!snapshot.tier.exists()) to_peers = nullptr;
   if (to_peers != nullptr) choose_balancers(snapshot, live_peers(), batch_, *parts_.counters);
   steering_.steer(snapshot, batch_.packets, batch_.count, now_ns);
+  send(snapshot, to_peers, now_ns);
+}
+
+void Worker::send(const Snapshot& snapshot, Port* to_peers, uint64_t now_ns) {
   rewrite(snapshot, parts_.rules, batch_);
   if (to_peers != nullptr) send_to_peers(snapshot, *to_peers, batch_, *parts_.counters);
   transmit(*parts_.egress, *parts_.pool, batch_, *parts_.counters);
@@ -87,8 +91,12 @@ void Worker::release_fragments(uint64_t now_ns) {
       batch_.frames[batch_.count++] = {{frame.frame}, frame.len_bytes};
     });
   });
-  // Also where none came: it lets go of those whose time is up.
-  forward(nullptr, now_ns);
+  const Snapshot& snapshot = *parts_.snapshots->acquire(*parts_.epoch);
+  parse(batch_);
+  steering_.steer_held(snapshot, batch_.packets, batch_.count, now_ns);
+  // No peers: what was held is ours, whoever has come or gone since. Also where no first fragment came: it lets go of
+  // those whose time is up.
+  send(snapshot, nullptr, now_ns);
 }
 
 void Worker::sweep_flows(uint64_t now_ns) {

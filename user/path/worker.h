@@ -91,9 +91,10 @@ class Worker {
     uint64_t seen_errors = 0;
   };
 
-  // The batch from its frames on: decide, rewrite, transmit. `to_peers`: of the port that it was received by; null
-  // for what was held, too.
+  // A batch that was received, from its frames on. `to_peers`: of the port that it was received by.
   void forward(Port* to_peers, uint64_t now_ns);
+  // What has been decided: rewrite, transmit, hold.
+  void send(const Snapshot& snapshot, Port* to_peers, uint64_t now_ns);
   void hold_fragments(uint64_t now_ns);
   void release_fragments(uint64_t now_ns);
   void sweep_flows(uint64_t now_ns);

@@ -227,6 +227,51 @@ TEST_CASE("a fragment that comes before the first is held and leaves when that c
   CHECK(Rig::target_of(rig.out().sent()[0]) == Rig::target_of(sent[0]));
 }
 
+TEST_CASE(
+    "fragments go alike whether they come in one batch or one by one, also where an identification is used again") {
+  // Two datagrams of one identification, of flows that go to different targets: what came before the first one's
+  // first fragment is the first one's.
+  const auto piece = [](uint16_t port, unsigned offset) {
+    test::Ipv4Options options;
+    options.id = 7;
+    options.fragment = offset == 0 ? 0x2000 : offset;
+    return as_bytes(test::ether(0x0800) + test::ipv4(IPPROTO_UDP, test::udp(port, 53, test::fill(24)), options));
+  };
+  const auto target_of_port = [&](uint16_t port) {
+    Rig rig;
+    rig.turn();
+    REQUIRE(rig.in().deliver(udp_packet(port)));
+    rig.turn();
+    return Rig::target_of(rig.out().sent()[0]);
+  };
+  uint16_t other = 2;
+  while (target_of_port(other) == target_of_port(1)) ++other;
+  const std::vector<std::vector<std::byte>> orders[] = {
+      {piece(1, 4), piece(1, 0), piece(other, 0)},
+      {piece(1, 4), piece(1, 0), piece(1, 5), piece(other, 0), piece(other, 6)},
+      {piece(1, 0), piece(other, 0), piece(other, 4)},
+      {piece(1, 0), piece(1, 4), piece(other, 0), piece(other, 4)},
+  };
+  for (const auto& order : orders) {
+    std::map<std::vector<std::byte>, uint8_t> one_by_one, at_once;
+    for (auto* sent : {&one_by_one, &at_once}) {
+      Rig rig;
+      rig.turn();
+      for (const auto& packet : order) {
+        REQUIRE(rig.in().deliver(packet));
+        if (sent == &one_by_one) rig.turn();
+      }
+      rig.turn();
+      for (const auto& packet : rig.out().sent()) {
+        (*sent)[{packet.bytes.begin() + 12, packet.bytes.end()}] = Rig::target_of(packet);
+      }
+      rig.check_conserved();
+    }
+    REQUIRE(at_once.size() == order.size());
+    CHECK(at_once == one_by_one);
+  }
+}
+
 TEST_CASE("a held fragment whose first one never comes is dropped in time, and at the end") {
   Rig rig;
   rig.turn();
