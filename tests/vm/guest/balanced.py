@@ -3,7 +3,7 @@ import json
 import re
 
 import traffic
-from harness import RESULTS, ZERO_COPY
+from harness import RESULTS, WIDE, ZERO_COPY, Skip
 from support.daemon import Daemon, configure
 from support.wait import wait_until
 from virtio_lab import VirtioLab
@@ -14,10 +14,12 @@ DEVICE_RING = 256  # entries; qemu's default
 class Balanced:
     """Servers active, VIPs in place, `xdplb lb` serving, echo servers listening."""
 
-    one_arm, veth, options = False, (), ("--mode=native",)
+    one_arm, veth, wide, options = False, (), 0, ("--mode=native",)
 
     def __init__(self):
-        self.lab = VirtioLab(one_arm=self.one_arm, veth=self.veth)
+        if self.wide and not WIDE:
+            raise Skip("no taps here (rig/taps.py)")
+        self.lab = VirtioLab(one_arm=self.one_arm, veth=self.veth, wide=self.wide)
         # The kernel takes IPv6 addresses from a device that goes down, and nobody here would give them back.
         self.lab.lb.shell("for f in /proc/sys/net/ipv6/conf/*/keep_addr_on_down; do echo 1 >$f; done")
         self.daemon = self.servers = None

@@ -4,14 +4,16 @@ import subprocess
 
 from lab import Lab
 from lab.names import INGRESS, SEGMENT, Spec, balancers, clients, servers
+from harness import WIDE
 from rig import nics
 from support.wait import wait_until
 
 
 def links():
-    """Devices of the guest's own namespace, by address. A NIC comes back here when its machine is gone."""
+    """Devices of the guest's own namespace, by the address that qemu gave them. A NIC comes back here when its machine is
+    gone."""
     done = subprocess.run(["ip", "-j", "link"], check=True, capture_output=True)
-    return {link["address"]: link["ifname"] for link in json.loads(done.stdout)
+    return {link.get("permaddr", link["address"]): link["ifname"] for link in json.loads(done.stdout)
             if link["ifname"] != "lo" and "link_netnsid" not in link}
 
 
@@ -20,21 +22,25 @@ def ip(*words):
 
 
 class VirtioLab(Lab):
-    """`veth` names devices of the balancer that are a veth into a bridge to the cable, so without zero copy."""
+    """`veth` names devices of the balancer that are a veth into a bridge to the cable, so without zero copy. `wide`: the
+    balancer's devices and the client's on the ingress side have several queues, and use so many of them."""
 
-    def __init__(self, one_arm=False, veth=()):
-        self.veth = veth
+    def __init__(self, one_arm=False, veth=(), wide=0):
+        self.veth, self.wide = veth, wide
         super().__init__(Spec(servers=nics.SERVERS, one_arm=one_arm))
 
     def _wire(self):
         # A namespace gives its NICs back some time after it is gone.
-        everything = {nic.mac for nic in nics.nics()}
+        everything = {nic.mac for nic in nics.nics() + (nics.wide_nics() if WIDE else [])}
         present = wait_until(lambda: everything <= set(found := links()) and found, timeout=60, what="all NICs are here")
         nets = (SEGMENT,) if self.spec.one_arm else (INGRESS, SEGMENT)
         for machine in clients(self.spec) + balancers(self.spec) + servers(self.spec):
             for net in nets if machine not in servers(self.spec) else (SEGMENT,):
                 if machine in balancers(self.spec) and f"eth{net}" in self.veth:
                     self._veth(machine, net, present)
+                elif self.wide and (instead := present.get(nics.wide_mac(machine.mac(net)))):
+                    ip("link", "set", instead, "netns", machine.name, "name", f"eth{net}", "address", machine.mac(net))
+                    self.nodes[machine.name].run(f"ethtool -L eth{net} combined {self.wide}")
                 else:
                     ip("link", "set", present[machine.mac(net)], "netns", machine.name, "name", f"eth{net}")
 

@@ -8,6 +8,7 @@ import tarfile
 import time
 from dataclasses import dataclass, field
 
+from . import taps
 from .nics import ZERO_COPY, nics
 
 # From qemu's start to the suite's first word: three seconds on an idle machine.
@@ -17,6 +18,7 @@ RESULT = re.compile(r"^(ok|FAILED|skipped) (\S+)(.*)$")
 
 @dataclass
 class Outcome:
+    kernel: str = ""
     passed: int = 0
     failed: int = 0
     begun: bool = False              # the suite said so itself
@@ -24,8 +26,16 @@ class Outcome:
     seconds: float = 0.0
     cases: list = field(default_factory=list)  # (result, name, what it said)
 
+    def say(self, text):
+        print(f"{self.kernel:>5}  {text}", flush=True)
 
-def command(image, initrd, results):
+    def count(self, result, name, said):
+        self.passed += result == "ok"
+        self.failed += result == "FAILED"
+        self.cases.append((result, name, said))
+
+
+def command(image, initrd, results, wide):
     args = [
         "qemu-system-x86_64", "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "1024", "-smp", "2",
         "-nodefaults", "-display", "none", "-no-reboot", "-kernel", str(image), "-initrd", str(initrd),
@@ -34,29 +44,31 @@ def command(image, initrd, results):
     for i, nic in enumerate(nics()):
         args += ["-netdev", f"hubport,id=n{i},hubid={nic.net}",
                  "-device", f"virtio-net-pci,netdev=n{i},mac={nic.mac},{ZERO_COPY}"]
+    if wide:
+        args = taps.around(args + taps.arguments())
     # qemu must not outlive this process, however that ends.
     return ["setpriv", "--pdeathsig", "KILL", *args]
 
 
-def boot(image, initrd, directory, timeout_s):
+def boot(kernel, tree, initrd, directory, wide, timeout_s):
     """Runs the guest to its end, echoing what the suite says. Leaves console.log and results/ in `directory`. A guest that
     does not come as far as the suite gets a second chance: that is the emulator's or the machine's fault."""
     started = time.monotonic()
-    outcome = _boot(image, initrd, directory, timeout_s)
+    outcome = _boot(kernel, tree, initrd, directory, wide, timeout_s)
     if not outcome.begun:
-        print("  the guest did not come up: once more", flush=True)
-        outcome = _boot(image, initrd, directory, timeout_s - (time.monotonic() - started))
+        outcome.say("the guest did not come up: once more")
+        outcome = _boot(kernel, tree, initrd, directory, wide, timeout_s - (time.monotonic() - started))
     outcome.seconds = time.monotonic() - started
     return outcome
 
 
-def _boot(image, initrd, directory, timeout_s):
+def _boot(kernel, tree, initrd, directory, wide, timeout_s):
     directory.mkdir(parents=True, exist_ok=True)
     archive = directory / "results.tar"
     archive.unlink(missing_ok=True)
-    outcome = Outcome()
+    outcome = Outcome(kernel)
     started = time.monotonic()
-    qemu = subprocess.Popen(command(image, initrd, archive), stdin=subprocess.DEVNULL,
+    qemu = subprocess.Popen(command(tree.image, initrd, archive, wide), stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         with open(directory / "console.log", "wb") as log:
@@ -64,7 +76,7 @@ def _boot(image, initrd, directory, timeout_s):
     finally:
         qemu.kill()
         qemu.wait()
-    unpack(archive, directory / "results")
+    unpack(archive, directory / "results", outcome)
     return outcome
 
 
@@ -85,25 +97,23 @@ def follow(stream, log, outcome, deadline):
             *lines, pending = (pending + (chunk or b"")).split(b"\n")
             for line in lines:
                 take(line.decode(errors="replace").rstrip("\r"), outcome)
-    print("  the guest did not end in time: see its console.log", flush=True)
+    outcome.say("the guest did not end in time: see its console.log")
 
 
 def take(line, outcome):
     """`ok`, `FAILED` and `skipped` lines are results, `| ` lines are for the reader, the rest only for the log."""
     if match := RESULT.match(line):
-        outcome.passed += match[1] == "ok"
-        outcome.failed += match[1] == "FAILED"
-        outcome.cases.append((match[1], match[2], match[3].strip(" :")))
-        print(f"  {line}", flush=True)
+        outcome.count(match[1], match[2], match[3].strip(" :"))
+        outcome.say(line)
     elif line.startswith("| "):
-        print(f"  {line[2:]}", flush=True)
+        outcome.say(line[2:])
     elif line == "suite begins":
         outcome.begun = True
     elif line == "suite finished":
         outcome.finished = True
 
 
-def unpack(archive, directory):
+def unpack(archive, directory, outcome):
     shutil.rmtree(directory, ignore_errors=True)
     if not archive.exists() or archive.stat().st_size == 0:
         return
@@ -111,4 +121,4 @@ def unpack(archive, directory):
         with tarfile.open(archive) as tar:
             tar.extractall(directory)
     except tarfile.TarError:
-        print(f"  {archive}: cut short, kept as it is", flush=True)
+        outcome.say(f"{archive}: cut short, kept as it is")

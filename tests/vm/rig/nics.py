@@ -17,6 +17,10 @@ ZERO_COPY = "disable-legacy=on,iommu_platform=on"
 PLAIN_NET = 3
 
 
+# Queues of the NICs that have several (taps.py): more than the guest has CPUs, so that XDP may add some.
+WIDE_QUEUES = 4
+
+
 @dataclass(frozen=True)
 class Nic:
     net: int    # the hub
@@ -30,6 +34,17 @@ def nics():
     found += [Nic(net, spare_mac(net)) for net in (INGRESS, SEGMENT)]
     found += [Nic(PLAIN_NET, plain_mac(end)) for end in (1, 2)]
     return found
+
+
+def wide_nics():
+    """Stand-ins for the balancer's NICs, and for the client's on the ingress side."""
+    return [Nic(net, wide_mac(machine.mac(net))) for machine, net in
+            ((balancers(Spec())[0], INGRESS), (balancers(Spec())[0], SEGMENT), (clients(Spec())[0], INGRESS))]
+
+
+def wide_mac(mac):
+    """Of the wide NIC that stands in for the one with that address."""
+    return mac.replace("00:00:00:01:", "00:00:00:02:")
 
 
 def spare_mac(net):
