@@ -15,8 +15,10 @@ struct Words {
   std::string checksum = "auto";
   std::string event_loop = "auto";
   std::vector<std::string> lb_tier;
+  std::string tx = "auto";
   bool poll = false;
   bool spin = false;
+  bool adaptive = false;
 };
 
 Result<ZeroCopy> parse_zero_copy(const std::string& text) {
@@ -31,6 +33,34 @@ Result<ChecksumChoice> parse_checksum(const std::string& text) {
   if (text == "complete") return ChecksumChoice::complete;
   if (text == "none") return ChecksumChoice::none;
   return fail("Invalid --checksum [{}]: auto, complete or none", text);
+}
+
+Result<TxChoice> parse_tx(const std::string& text) {
+  if (text == "auto") return TxChoice::automatic;
+  if (text == "xsk") return TxChoice::xsk;
+  if (text == "live") return TxChoice::live;
+  return fail("Invalid --tx [{}]: auto, xsk or live", text);
+}
+
+constexpr uint32_t kCoalesceMax_us = 10'000;
+
+Result<WaitOptions> check_wait(const Words& words) {
+  WaitOptions wait = words.lb.wait;
+  if (words.spin) wait.mode = WaitMode::spin;
+  if (words.adaptive) wait.mode = WaitMode::adaptive;
+  if (wait.coalesce_us > kCoalesceMax_us) {
+    return fail("Invalid --coalesce [{}]: 0 (off) to {} microseconds", wait.coalesce_us, kCoalesceMax_us);
+  }
+  if (wait.coalesce_us != 0 && words.spin) return fail("--coalesce sleeps and --spin never does: take one of them");
+  if (wait.fifo_priority < 0 || wait.fifo_priority > 99) {
+    return fail("Invalid --fifo [{}]: 0 (off), or a SCHED_FIFO priority from 1 to 99", wait.fifo_priority);
+  }
+  if (wait.fifo_priority != 0 && wait.mode != WaitMode::poll) {
+    return fail(
+        "--fifo goes with --poll alone: the kernel stops a thread that spins at real-time priority for 50 ms of "
+        "every second");
+  }
+  return wait;
 }
 
 Result<void> check_ring(const char* option, uint32_t entries) {
@@ -58,7 +88,12 @@ Result<LbOptions> check(const Words& words) {
     if (!mac) return mac.error();
     lb.lb_tier.push_back(*mac);
   }
-  lb.wait = words.spin ? WaitMode::spin : WaitMode::poll;
+  auto tx = parse_tx(words.tx);
+  if (!tx) return tx.error();
+  lb.tx = *tx;
+  auto wait = check_wait(words);
+  if (!wait) return wait.error();
+  lb.wait = *wait;
   if (auto r = check_ring("--rx-ring", lb.rx_ring); !r) return r.error();
   if (auto r = check_ring("--tx-ring", lb.tx_ring); !r) return r.error();
   if (lb.batch < 1 || lb.batch > kMaxBatch) return fail("Invalid --batch [{}]: 1 to {}", lb.batch, kMaxBatch);
@@ -113,7 +148,17 @@ Action setup_lb(CLI::App& app) {
                  "complete partial checksums: auto (veth, tap, virtio_net), complete, none")
       ->capture_default_str();
   auto* poll = app.add_flag("--poll", words->poll, "workers sleep in poll when idle (the default)");
-  app.add_flag("--spin", words->spin, "workers never sleep: a core each, and the shortest delay")->excludes(poll);
+  auto* spin = app.add_flag("--spin", words->spin, "workers never sleep: a core each, and the shortest delay");
+  spin->excludes(poll);
+  app.add_flag("--adaptive", words->adaptive, "workers spin while packets come, and sleep when none do")
+      ->excludes(poll)
+      ->excludes(spin);
+  app.add_option("--coalesce", lb.wait.coalesce_us, "microseconds to sleep after a batch that was not full; 0: off")
+      ->capture_default_str();
+  app.add_option("--fifo", lb.wait.fifo_priority, "SCHED_FIFO priority of the workers, with --poll; 0: off")
+      ->capture_default_str();
+  app.add_option("--tx", words->tx, "way out: auto, xsk (TX ring), live (XDP frames without a socket buffer)")
+      ->capture_default_str();
   app.add_option("--batch", lb.batch, "packets a worker takes at once")->capture_default_str();
   app.add_option("--rx-ring", lb.rx_ring, "entries of RX and fill rings (by the number of queues)");
   app.add_option("--tx-ring", lb.tx_ring, "entries of TX and completion rings (by the number of queues)");

@@ -8,28 +8,13 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <cstddef>
 #include <cstring>
+
+#include "user/ctl/netlink_attributes.h"
 
 namespace xdplb {
 namespace {
-
-// An attribute's payload, within the message that it lies in.
-using Payload = std::span<const uint8_t>;
-
-// Calls visit(type, payload) for each attribute. A length that does not fit ends the walk.
-template <typename Visit>
-void for_each_attribute(Payload bytes, Visit visit) {
-  while (bytes.size() >= sizeof(nlattr)) {
-    nlattr attribute;
-    std::memcpy(&attribute, bytes.data(), sizeof attribute);
-    if (attribute.nla_len < sizeof attribute || attribute.nla_len > bytes.size()) return;
-    visit(static_cast<uint16_t>(attribute.nla_type & NLA_TYPE_MASK),
-          bytes.subspan(sizeof attribute, attribute.nla_len - sizeof attribute));
-    const size_t step = MNL_ALIGN(attribute.nla_len);
-    if (step >= bytes.size()) return;
-    bytes = bytes.subspan(step);
-  }
-}
 
 uint32_t as_u32(Payload payload) {
   uint32_t value = 0;
@@ -153,6 +138,13 @@ std::optional<LinkEvent> parse_link_message(std::span<const uint8_t> message) {
         });
         break;
       case IFLA_XDP: read_xdp(link, payload); break;
+      case IFLA_STATS64:
+        // The kernel adds to its end, and aligns to 4 only.
+        if (payload.size() >= offsetof(rtnl_link_stats64, multicast)) {
+          std::memcpy(&link.tx_dropped, payload.data() + offsetof(rtnl_link_stats64, tx_dropped),
+                      sizeof link.tx_dropped);
+        }
+        break;
       default: break;
     }
   });

@@ -37,6 +37,8 @@ Json to_json(const DaemonStats& stats, const WorkerStats& w) {
           {"cpu", w.cpu},
           {"rx", w.rx},
           {"tx", w.tx},
+          {"tx_live", w.tx_live},
+          {"live_batches", w.live_batches},
           {"held", w.held},
           {"drops", drops_to_json(stats.reasons, w.drops)},
           {"batches", w.batches},
@@ -92,6 +94,19 @@ void add_drops(std::string& text, const DaemonStats& stats) {
   text += lines.empty() ? "dropped: nothing\n" : "dropped\n" + lines;
 }
 
+void add_transmit(std::string& text, const DaemonStats& stats) {
+  uint64_t tx = 0, live = 0, batches = 0;
+  for (const WorkerStats& w : stats.workers) {
+    tx += w.tx;
+    live += w.tx_live;
+    batches += w.live_batches;
+  }
+  text += fmt::format("sent: {} through the TX ring, {} as live frames in {} batches\n", tx - std::min(tx, live),
+                      live, batches);
+  if (stats.egress_dropped != 0)
+    text += fmt::format("of these the egress device dropped {} itself\n", stats.egress_dropped);
+}
+
 void add_kernel(std::string& text, const DaemonStats& stats) {
   for (const WorkerStats& w : stats.workers) {
     if (w.kernel_rx_dropped + w.kernel_rx_ring_full + w.kernel_rx_invalid + w.kernel_tx_invalid == 0) continue;
@@ -139,6 +154,7 @@ std::string stats_to_json(const DaemonStats& stats) {
                {"generation", stats.generation}};
   json["modes"] = Json::object();
   for (const auto& [name, value] : stats.modes) json["modes"][name] = value;
+  json["egress_dropped"] = stats.egress_dropped;
   json["program"] = {{"unarmed", stats.program.unarmed},
                      {"no_socket", stats.program.no_socket},
                      {"stale", stats.program.stale},
@@ -185,6 +201,7 @@ std::string stats_to_text(const DaemonStats& stats) {
   text += '\n';
   add_workers(text, stats);
   text += '\n';
+  add_transmit(text, stats);
   add_drops(text, stats);
   add_kernel(text, stats);
   add_program(text, stats.program);

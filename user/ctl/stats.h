@@ -11,8 +11,10 @@ namespace xdplb {
 struct WorkerStats {
   std::string name;  // which queues it serves: "eth2/0" or "eth2/0,1"
   uint32_t cpu = 0;
-  uint64_t rx = 0;              // descriptors taken from RX rings
-  uint64_t tx = 0;              // frames handed to the kernel for transmit and accepted
+  uint64_t rx = 0;       // descriptors taken from RX rings
+  uint64_t tx = 0;       // frames handed to the kernel for transmit and accepted
+  uint64_t tx_live = 0;  // of tx: as live frames, in live_batches calls; the rest through the TX ring
+  uint64_t live_batches = 0;
   uint64_t held = 0;            // inside: not yet tx nor dropped. rx == tx + sum(drops) + held
   std::vector<uint64_t> drops;  // by DaemonStats::reasons
   uint64_t batches = 0;         // turns that found packets
@@ -76,6 +78,7 @@ struct DaemonStats {
   // How it runs, in words: {"mode", "native"}, {"zero-copy", "off: ..."}, ... in the order to print.
   std::vector<std::pair<std::string, std::string>> modes;
   ProgramStats program;
+  uint64_t egress_dropped = 0;  // by the egress device itself since the daemon started, after it took them: of tx
   std::vector<std::string> reasons;  // names of the drop counters
   std::vector<WorkerStats> workers;
   std::vector<TargetStats> targets;

@@ -27,8 +27,9 @@ struct Header {
   uint32_t service_bytes;
   uint32_t service_count;
   uint64_t program_unarmed, program_no_socket, program_stale, program_other_port;
+  uint64_t egress_dropped;
 };
-static_assert(sizeof(Header) == 104);
+static_assert(sizeof(Header) == 112);
 
 struct ModeRecord {
   char name[kNameBytes];
@@ -45,8 +46,9 @@ struct WorkerRecord {
   uint64_t flows, flows_max, flow_hits, flow_misses;
   uint64_t flow_refused_full, flow_refused_quota, flow_refused_embryonic;
   uint64_t to_peers, from_peers;
+  uint64_t tx_live, live_batches;
 };
-static_assert(sizeof(WorkerRecord) == kNameBytes + 23 * sizeof(uint64_t));
+static_assert(sizeof(WorkerRecord) == kNameBytes + 25 * sizeof(uint64_t));
 struct TargetRecord {
   char name[kNameBytes];
   uint64_t id, packets, bytes, flows;
@@ -100,6 +102,8 @@ WorkerRecord to_record(const WorkerStats& w) {
   r.flow_refused_embryonic = w.flow_refused_embryonic;
   r.to_peers = w.to_peers;
   r.from_peers = w.from_peers;
+  r.tx_live = w.tx_live;
+  r.live_batches = w.live_batches;
   return r;
 }
 
@@ -129,6 +133,8 @@ WorkerStats from_record(const WorkerRecord& r) {
   w.flow_refused_embryonic = r.flow_refused_embryonic;
   w.to_peers = r.to_peers;
   w.from_peers = r.from_peers;
+  w.tx_live = r.tx_live;
+  w.live_batches = r.live_batches;
   return w;
 }
 
@@ -176,6 +182,7 @@ std::vector<uint8_t> encode_stats(const DaemonStats& stats) {
   header.program_no_socket = stats.program.no_socket;
   header.program_stale = stats.program.stale;
   header.program_other_port = stats.program.other_port;
+  header.egress_dropped = stats.egress_dropped;
 
   std::vector<uint8_t> bytes;
   append(bytes, header);
@@ -222,6 +229,7 @@ Result<DaemonStats> decode_stats(std::span<const uint8_t> bytes) {
   stats.written_monotonic_ns = header.written_monotonic_ns;
   stats.generation = header.generation;
   stats.program = {header.program_unarmed, header.program_no_socket, header.program_stale, header.program_other_port};
+  stats.egress_dropped = header.egress_dropped;
 
   if (!reader.has(header.mode_count, header.mode_bytes)) return damaged;
   for (uint32_t i = 0; i < header.mode_count; ++i) {

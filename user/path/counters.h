@@ -36,6 +36,8 @@ struct alignas(128) WorkerCounters {
   Counter from_peers;                       // of rx: fragments that they handed to us
   std::array<Counter, kReasonCount> drops;  // by Reason
   Counter batches;
+  Counter tx_live;       // of tx: as live frames
+  Counter live_batches;  // calls that sent them
   Counter wakeups;
   Counter busy_ns;
   Counter frames_free;

@@ -281,6 +281,12 @@ void Daemon::inspect() {
     lose_plane(why);  // and with it the list that we go through
     return;
   }
+  egress_dropped_ = egress_dropped_before_ + plane_->egress_dropped();
+  if (plane_->follow_egress()) {
+    const Modes before = modes_;
+    modes_ = plane_->modes();
+    log_changed_modes(before);
+  }
   kernel_stats_.clear();
   for (const auto& rig : plane_->rigs()) kernel_stats_.push_back(rig->kernel_statistics());
 }
@@ -312,6 +318,7 @@ void Daemon::lose_plane(const std::string& why) {
   log_warning("{}: taking the data plane down, VIPs fall back; it comes back by itself", why);
   plane_.reset();
   serve_tier();
+  egress_dropped_before_ = egress_dropped_;
   kernel_stats_.clear();
   plane_error_.clear();
   try_build_plane();
@@ -321,12 +328,16 @@ void Daemon::try_build_plane() {
   const Modes before = modes_;
   if (auto r = rebuild_plane(); r) {
     log_info("the data plane is up again");
-    for (const auto& mode : modes_) {
-      if (std::find(before.begin(), before.end(), mode) == before.end()) log_info("{}: {}", mode.first, mode.second);
-    }
+    log_changed_modes(before);
   } else if (r.error().message != plane_error_) {
     plane_error_ = r.error().message;
     log_warning("waiting: {}", plane_error_);
+  }
+}
+
+void Daemon::log_changed_modes(const Modes& before) const {
+  for (const auto& mode : modes_) {
+    if (std::find(before.begin(), before.end(), mode) == before.end()) log_info("{}: {}", mode.first, mode.second);
   }
 }
 
@@ -362,6 +373,7 @@ void Daemon::write_stats() {
   stats.pid = static_cast<uint32_t>(getpid());
   stats.started_realtime_ns = started_realtime_ns_;
   stats.generation = adoption_.adopted_generation;
+  stats.egress_dropped = egress_dropped_;
   if (plane_ != nullptr) {
     stats.modes = modes_;
     if (const std::string tier = tier_->text(); !tier.empty()) stats.modes.emplace_back("tier", tier);

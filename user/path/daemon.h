@@ -68,6 +68,7 @@ class Daemon {
   [[nodiscard]] std::string what_became_of_program(const LinkInfo& link) const;
   void lose_plane(const std::string& why);
   void try_build_plane();
+  void log_changed_modes(const Modes& before) const;
   Result<void> rebuild_plane();
   void put_in_place(std::unique_ptr<DataPlane> plane);
 
@@ -94,6 +95,8 @@ class Daemon {
   std::string plane_error_;              // said once, not on every retry
   uint64_t started_realtime_ns_ = 0;
   std::vector<XskStatistics> kernel_stats_;  // by worker, as of the last inspection
+  uint64_t egress_dropped_ = 0;              // as of the last inspection
+  uint64_t egress_dropped_before_ = 0;       // by planes before this one
   std::optional<TierControl> tier_;          // before the plane: it says that we leave
   std::string control_error_;                // why there is no control socket
   std::unique_ptr<ControlServer> control_;   // last: what it asks must outlive it

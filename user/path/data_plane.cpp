@@ -80,6 +80,8 @@ Result<void> DataPlane::serve(const SnapshotPublisher& snapshots, WorkerSlots& s
     if (!rig) return rig.error();
     rigs_.push_back(std::move(*rig));
   }
+  live_way_.emplace(options_.tx, egress().link);
+  if (auto r = live_way_->open(egress_program_ ? &*egress_program_ : nullptr, rigs_); !r) return r;
   return start_workers(snapshots, slots);
 }
 
@@ -145,7 +147,7 @@ Result<void> DataPlane::set_up_program(std::unique_ptr<XdpProgram>& kept) {
         "are lost; `ethtool -K {} gro off lro off`, and tso and gso off on a virtual sender",
         a.device, a.device));
   }
-  if (!one_arm()) egress_program_.emplace(egress().link);
+  if (!one_arm()) egress_program_.emplace(egress().link, options_.tx, workers_max());
   return {};
 }
 
@@ -198,6 +200,25 @@ void DataPlane::open_way_to_peers(std::vector<IngressQueue>& queues) {
   warnings_.push_back(fmt::format(
       "{} of {} receive queues have no transmit queue: fragments that come there are not handed to other balancers",
       mute, queues.size()));
+}
+
+// At most one for each receive queue. Their number is known once the program is on the ingress devices.
+uint32_t DataPlane::workers_max() const {
+  uint32_t queues = 0;
+  for (size_t d = 0; d < options_.ingress.size(); ++d) {
+    const auto channels = query_channels(devices_[d].link);
+    if (channels) queues += std::min(channels->rx, kMaxQueues);
+  }
+  return std::clamp(queues, 1u, uint32_t{XDPLB_LIVE_WORKERS});
+}
+
+bool DataPlane::follow_egress() {
+  return live_way_ && live_way_->follow(rigs_);
+}
+
+uint64_t DataPlane::egress_dropped() const {
+  const auto link = query_link(egress().link.ifindex);
+  return link ? link->tx_dropped - std::min(link->tx_dropped, egress().link.tx_dropped) : 0;
 }
 
 bool DataPlane::completes_checksums() const {
@@ -361,12 +382,12 @@ std::vector<std::pair<std::string, std::string>> DataPlane::modes() const {
   for (const auto& rig : rigs_) {
     memory += rig->frames().len_bytes();
     const auto mode = [](const XskSocket& s) { return s.zero_copy() ? "zero-copy" : "copy"; };
-    modes.emplace_back(
-        "worker " + rig->name(),
-        fmt::format("CPU {}, in: {}, out: [{}] queue {}: {}, {}", rig->plan().cpu, mode(rig->ingress_socket(0)),
-                    rig->plan().egress_device, rig->plan().egress_queue, mode(rig->egress_socket()),
-                    rig->plan().wait == WaitMode::poll ? "sleeps in poll" : "spins"));
+    modes.emplace_back("worker " + rig->name(),
+                       fmt::format("CPU {}, in: {}, out: [{}] queue {}: {}, {}", rig->plan().cpu,
+                                   mode(rig->ingress_socket(0)), rig->plan().egress_device, rig->plan().egress_queue,
+                                   mode(rig->egress_socket()), to_string(rig->plan().wait)));
   }
+  modes.emplace_back("transmit", live_way_->text());
   modes.emplace_back("checksums", completes_checksums() ? "completed in software where a peer left them partial"
                                                         : "left as they come");
   modes.emplace_back("memory",

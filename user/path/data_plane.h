@@ -17,6 +17,7 @@
 #include "user/ctl/stats.h"
 #include "user/path/device.h"
 #include "user/path/egress_program.h"
+#include "user/path/live_way.h"
 #include "user/path/options.h"
 #include "user/path/worker_rig.h"
 #include "user/path/xdp_program.h"
@@ -66,6 +67,12 @@ class DataPlane {
   // Made so that fragments can go to other balancers.
   [[nodiscard]] bool has_tier() const { return has_tier_; }
 
+  // Packets that the egress device dropped since the plane was built. One netlink query.
+  [[nodiscard]] uint64_t egress_dropped() const;
+  // Asks whether the egress device still takes live frames, and tells the workers. True where that is other than
+  // before: modes() says it.
+  bool follow_egress();
+
   // Disarms, lets the workers drain and joins them. False where the kernel kept frames back.
   bool stop();
 
@@ -85,6 +92,7 @@ class DataPlane {
   [[nodiscard]] const PlaneDevice& egress() const { return devices_.back(); }
   [[nodiscard]] bool completes_checksums() const;
   [[nodiscard]] std::string zero_copy_of(const PlaneDevice& device) const;
+  [[nodiscard]] uint32_t workers_max() const;
 
   LbOptions options_;
   bool has_tier_ = false;
@@ -92,6 +100,7 @@ class DataPlane {
   XdpProgram* program_ = nullptr;
   std::optional<EgressProgram> egress_program_;  // two-arm only
   std::vector<std::unique_ptr<WorkerRig>> rigs_;
+  std::optional<LiveWay> live_way_;
   std::vector<std::string> warnings_;
 };
 

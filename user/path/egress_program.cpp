@@ -9,33 +9,56 @@
 namespace xdplb {
 namespace {
 
-constexpr const char* kProgramName = "xdp_egress";
+constexpr const char* kPlainName = "xdp_egress";
+constexpr const char* kLiveName = "xdp_egress_live";
 
 }  // namespace
 
-EgressProgram::EgressProgram(const LinkInfo& link) {
+EgressProgram::EgressProgram(const LinkInfo& link, TxChoice tx, uint32_t workers) {
   const uint32_t id = link.xdp_prog_id();
   const std::string there = id == 0 ? "" : program_name(id);
-  if (there == kProgramName) {
+  if (there == kPlainName || there == kLiveName) {
     // Nobody else attaches one of this name: it was left by a daemon that died.
     const UniqueFd left(bpf_prog_get_fd_by_id(id));
     detach_xdp({link.ifindex, link.name, link.xdp_mode, true, ""}, left.get());
   } else if (id != 0) {
     note_ = fmt::format("[{}] carries program {} ({}), left in place", link.name, id, there);
+    why_not_live_ = note_;
     return;
   }
-  if (auto r = attach(link); !r) {
-    note_ = r.error().message;
+  if (tx != TxChoice::xsk) {
+    if (auto r = attach_live(link, workers); r) {
+      note_ = fmt::format("{} attached", kLiveName);
+      return;
+    } else {
+      why_not_live_ = r.error().message;
+    }
   } else {
-    note_ = "xdp_egress attached";
+    why_not_live_ = "--tx xsk";
   }
+  auto r = attach_plain(link);
+  note_ = r ? fmt::format("{} attached", kPlainName) : r.error().message;
 }
 
-Result<void> EgressProgram::attach(const LinkInfo& link) {
+Result<void> EgressProgram::attach_live(const LinkInfo& link, uint32_t workers) {
+  auto live = LiveProgram::load(workers);
+  if (!live) return fail_errno(live.error().sys_errno, "live frames need kernel 5.18 and CAP_BPF");
+  auto attachment = attach_xdp(link, (*live)->fd(), XdpModeChoice::native);
+  if (!attachment) return fail_errno(attachment.error().sys_errno, "[{}] takes no native XDP program", link.name);
+  if (auto r = (*live)->try_run(); !r) {
+    detach_xdp(*attachment, (*live)->fd());
+    return r;
+  }
+  live_ = std::move(*live);
+  attachment_ = std::move(*attachment);
+  return {};
+}
+
+Result<void> EgressProgram::attach_plain(const LinkInfo& link) {
   auto object = open_bpf_object(egress_object(), "xdp_egress_kern");
   if (!object) return object.error();
   if (auto r = load_bpf_object(object->get()); !r) return r;
-  bpf_program* prog = bpf_object__find_program_by_name(object->get(), kProgramName);
+  bpf_program* prog = bpf_object__find_program_by_name(object->get(), kPlainName);
   XDPLB_CHECK(prog != nullptr);
   prog_.reset(fcntl(bpf_program__fd(prog), F_DUPFD_CLOEXEC, 3));
   auto attachment = attach_xdp(link, prog_.get(), XdpModeChoice::native);
@@ -45,11 +68,11 @@ Result<void> EgressProgram::attach(const LinkInfo& link) {
 }
 
 uint32_t EgressProgram::prog_id() const {
-  return attachment_ ? program_id(prog_.get()) : 0;
+  return attachment_ ? program_id(prog_fd()) : 0;
 }
 
 EgressProgram::~EgressProgram() {
-  if (attachment_) detach_xdp(*attachment_, prog_.get());
+  if (attachment_) detach_xdp(*attachment_, prog_fd());
 }
 
 }  // namespace xdplb

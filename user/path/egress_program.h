@@ -1,20 +1,24 @@
-// EgressProgram: xdp_egress on the egress device of a two-arm set-up. It passes everything; several drivers (i40e,
-// ice, mlx5) transmit zero-copy only where some native program is attached. A device that has no native mode, or that
+// EgressProgram: the program on the egress device of a two-arm set-up. It passes everything that the device receives;
+// several drivers (i40e, ice, mlx5) transmit zero-copy only where some native program is attached. Where the kernel
+// has live frames it is xdp_egress_live, which workers run to send them. A device that has no native mode, or that
 // carries a program already, does without. Control thread only; the destructor detaches what was attached here.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "user/base/unique_fd.h"
+#include "user/path/live_program.h"
 #include "user/path/xdp_attach.h"
 
 namespace xdplb {
 
 class EgressProgram {
  public:
-  // Never fails: without it, packets leave all the same. note() says what came of it.
-  explicit EgressProgram(const LinkInfo& link);
+  // Never fails: without it, packets leave all the same. note() says what came of it. `workers`: how many may send
+  // live frames.
+  EgressProgram(const LinkInfo& link, TxChoice tx, uint32_t workers);
   ~EgressProgram();
   EgressProgram(const EgressProgram&) = delete;
   EgressProgram& operator=(const EgressProgram&) = delete;
@@ -23,12 +27,20 @@ class EgressProgram {
   // Of what was attached here; 0: nothing was.
   [[nodiscard]] uint32_t prog_id() const;
 
+  // The program that workers run; null where live frames are not to be had: why_not_live() says why.
+  [[nodiscard]] LiveProgram* live() const { return live_.get(); }
+  [[nodiscard]] const std::string& why_not_live() const { return why_not_live_; }
+
  private:
-  Result<void> attach(const LinkInfo& link);
+  Result<void> attach_live(const LinkInfo& link, uint32_t workers);
+  Result<void> attach_plain(const LinkInfo& link);
+  [[nodiscard]] int prog_fd() const { return live_ != nullptr ? live_->fd() : prog_.get(); }
 
   UniqueFd prog_;
+  std::unique_ptr<LiveProgram> live_;
   std::optional<Attachment> attachment_;
   std::string note_;
+  std::string why_not_live_;
 };
 
 }  // namespace xdplb

@@ -42,7 +42,9 @@ void add_counters(const WorkerCounters& c, WorkerStats& of) {
   of.to_peers = c.to_peers.get();
   of.from_peers = c.from_peers.get();
   for (const Counter& drop : c.drops) of.drops.push_back(drop.get());
+  of.tx_live = c.tx_live.get();
   of.batches = c.batches.get();
+  of.live_batches = c.live_batches.get();
   of.wakeups = c.wakeups.get();
   of.busy_ns = c.busy_ns.get();
   of.frames_total = c.frames_total.get();

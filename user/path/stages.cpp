@@ -46,9 +46,27 @@ void count_sent(const Batch& batch, uint32_t i, WorkerCounters& counters) {
   }
 }
 
+// A live batch must not overtake what lies in the TX ring: only with that empty.
+bool goes_live(const Egress& egress, std::span<const FrameRef> packets, uint64_t now_ns) {
+  if (egress.live == nullptr || !egress.live->takes(packets)) return false;
+  if (egress.port->tx_queued() != 0) egress.port->kick(now_ns);
+  return egress.port->tx_queued() == 0;
+}
+
+uint32_t send_live(LiveTransmit& live, const FrameArea& area, FramePool& pool, std::span<const FrameRef> packets,
+                   WorkerCounters& counters) {
+  const uint32_t sent = live.send(area, packets);
+  for (const FrameRef& packet : packets.first(sent)) pool.recycle(packet.addr);
+  counters.tx.add(sent);
+  counters.tx_live.add(sent);
+  counters.live_batches.add(1);
+  return sent;
+}
+
 }  // namespace
 
-void transmit(Port& egress, FramePool& pool, Batch& batch, WorkerCounters& counters) {
+void transmit(const Egress& egress, const FrameArea& area, FramePool& pool, Batch& batch, WorkerCounters& counters,
+              uint64_t now_ns) {
   PacketColumns& packets = batch.packets;
   FrameRef forwarded[kMaxBatch];
   uint32_t index[kMaxBatch];
@@ -58,8 +76,17 @@ void transmit(Port& egress, FramePool& pool, Batch& batch, WorkerCounters& count
     index[count] = i;
     forwarded[count++] = batch.frames[i];
   }
-  const uint32_t taken = egress.is_down() ? 0 : egress.transmit(std::span(forwarded, count));
-  const Reason refused = egress.is_down() ? Reason::tx_down : Reason::tx_full;
+  const std::span<const FrameRef> out(forwarded, count);
+  uint32_t taken = 0;
+  Reason refused = Reason::tx_full;
+  if (goes_live(egress, out, now_ns)) {
+    taken = send_live(*egress.live, area, pool, out, counters);
+    refused = Reason::tx_error;
+  } else if (egress.port->is_down()) {
+    refused = Reason::tx_down;
+  } else {
+    taken = egress.port->transmit(out);
+  }
   for (uint32_t k = 0; k < taken; ++k) count_sent(batch, index[k], counters);
   for (uint32_t k = taken; k < count; ++k) packets.drop(index[k], refused);
   for (uint32_t i = 0; i < batch.count; ++i) {

@@ -3,8 +3,8 @@
 //   receive -> parse -> match_services -> choose_targets -> rewrite -> transmit
 //
 // (The two in the middle are user/lb/steer.h.) Each packet carries a Reason; the first stage that finds one drops it,
-// and transmit gives its frame back to the pool. A Batch belongs to one worker thread. No stage calls the kernel:
-// what moves the rings is the worker's turn (user/path/worker.h).
+// and transmit gives its frame back to the pool. A Batch belongs to one worker thread. No stage calls the kernel but
+// transmit, where a batch leaves as live frames; what moves the rings is the worker's turn (user/path/worker.h).
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 #include "umem/port.h"
 #include "user/lb/steer.h"
 #include "user/path/counters.h"
+#include "user/path/live_transmit.h"
 
 namespace xdplb {
 
@@ -37,8 +38,15 @@ void parse(Batch& batch);
 // Writes the MAC addresses, and the checksum where a peer left it undone.
 void rewrite(const Snapshot& snapshot, const EgressRules& egress, Batch& batch);
 
-// Puts what is to be forwarded on the TX ring, gives what is dropped back to the pool, and counts both. What is to be
-// held stays in the batch.
-void transmit(Port& egress, FramePool& pool, Batch& batch, WorkerCounters& counters);
+// The ways out: the TX ring of a port, and live frames where the device takes them.
+struct Egress {
+  Port* port = nullptr;
+  LiveTransmit* live = nullptr;  // may be null
+};
+
+// Sends what is to be forwarded, one way or the other as a whole, gives what is dropped back to the pool, and counts
+// both. What is to be held stays in the batch.
+void transmit(const Egress& egress, const FrameArea& area, FramePool& pool, Batch& batch, WorkerCounters& counters,
+              uint64_t now_ns);
 
 }  // namespace xdplb

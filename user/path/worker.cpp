@@ -18,10 +18,12 @@ bool Worker::turn(uint64_t now_ns) {
   // A zero-copy driver takes the buffers for what arrives on the egress queue from our fill ring too.
   parts_.egress->refill();
   bool received = false;
+  batch_was_full_ = false;
   for (WorkerIngress& ingress : parts_.ingress) {
     ingress.port->refill();
     receive(*ingress.port, parts_.area, parts_.batch_max, batch_, *parts_.counters);
     if (batch_.count == 0) continue;
+    batch_was_full_ |= batch_.count == parts_.batch_max;
     forward(ingress.to_peers, now_ns);
     parts_.counters->batches.add(1);
     received = true;
@@ -51,7 +53,7 @@ void Worker::forward(Port* to_peers, uint64_t now_ns) {
 void Worker::send(const Snapshot& snapshot, Port* to_peers, uint64_t now_ns) {
   rewrite(snapshot, parts_.rules, batch_);
   if (to_peers != nullptr) send_to_peers(snapshot, *to_peers, batch_, *parts_.counters);
-  transmit(*parts_.egress, *parts_.pool, batch_, *parts_.counters);
+  transmit({parts_.egress, parts_.live}, parts_.area, *parts_.pool, batch_, *parts_.counters, now_ns);
   if (parts_.observer != nullptr) parts_.observer->on_batch(batch_);
   hold_fragments(now_ns);
 }

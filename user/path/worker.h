@@ -41,11 +41,12 @@ struct WorkerIngress {
 
 struct WorkerParts {
   std::vector<WorkerIngress> ingress;
-  Port* egress = nullptr;  // may be the ingress port itself (one-arm)
+  Port* egress = nullptr;        // may be the ingress port itself (one-arm)
+  LiveTransmit* live = nullptr;  // the second way out; may be null
   FramePool* pool = nullptr;
   FrameArea area;
   EgressRules rules;
-  uint32_t batch_max = 64;  // packets, at most kMaxBatch
+  uint32_t batch_max = 256;  // packets, at most kMaxBatch
   SteeringParts steering;
   HeldLimits held;
   const SnapshotPublisher* snapshots = nullptr;
@@ -65,6 +66,9 @@ class Worker {
 
   // One round. True where packets were received.
   bool turn(uint64_t now_ns);
+
+  // Whether the last turn took as many packets from some queue as it may: there are more.
+  [[nodiscard]] bool batch_was_full() const { return batch_was_full_; }
 
   // For how long the thread may sleep, if no packet comes: until the kernel is to be asked again, or a heartbeat is
   // due.
@@ -108,6 +112,7 @@ class Worker {
   Steering steering_;
   HeldFragments held_;
   Batch batch_;
+  bool batch_was_full_ = false;
   uint64_t last_beat_ns_ = 0;
   uint64_t last_sweep_ns_ = 0;
   std::vector<Sender> senders_;  // the egress port, and ingress ports that send to peers

@@ -74,6 +74,7 @@ Result<void> WorkerRig::start(BpfMaps& maps, const SnapshotPublisher& snapshots,
                               WorkerCounters& counters, WorkerEpoch& epoch, const std::atomic<TierMask>& live_peers) {
   WorkerParts parts;
   parts.egress = ports_[egress_port()].get();
+  parts.live = live_.get();
   for (size_t i = 0; i < plan_.ingress.size(); ++i) {
     const IngressQueue& in = plan_.ingress[i];
     Port* own = in.to_peers ? ports_[i].get() : nullptr;

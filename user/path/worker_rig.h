@@ -32,7 +32,7 @@ struct WorkerRigPlan {
   ZeroCopy egress_zero_copy = ZeroCopy::automatic;
   uint32_t batch = 64;
   int cpu = -1;
-  WaitMode wait = WaitMode::poll;
+  WaitOptions wait;
   EgressRules rules;
 };
 
@@ -43,6 +43,10 @@ class WorkerRig {
   ~WorkerRig();
   WorkerRig(const WorkerRig&) = delete;
   WorkerRig& operator=(const WorkerRig&) = delete;
+
+  // Gives the worker live frames as a second way out. Before start().
+  void set_live(std::unique_ptr<LiveTransmit> live) { live_ = std::move(live); }
+  [[nodiscard]] LiveTransmit* live() const { return live_.get(); }  // null: the TX ring alone
 
   // Starts the thread. The queues are armed by the caller, in `maps`.
   Result<void> start(BpfMaps& maps, const SnapshotPublisher& snapshots, SteeringParts steering,
@@ -72,6 +76,7 @@ class WorkerRig {
   FramePool pool_;
   std::vector<std::unique_ptr<XskSocket>> sockets_;  // ingress first, egress last (one-arm: the first ingress)
   std::vector<std::unique_ptr<Port>> ports_;         // as sockets_
+  std::unique_ptr<LiveTransmit> live_;
   std::unique_ptr<WorkerThread> thread_;
 };
 

@@ -30,25 +30,47 @@ class SignalsBlocked {
 
 }  // namespace
 
-WorkerThread::WorkerThread(std::unique_ptr<Worker> worker, WaitMode wait) : worker_(std::move(worker)), wait_(wait) {}
+std::string to_string(const WaitOptions& wait) {
+  std::string text = wait.mode == WaitMode::poll   ? "sleeps in poll"
+                     : wait.mode == WaitMode::spin ? "spins"
+                                                   : "spins while busy, else sleeps in poll";
+  if (wait.coalesce_us != 0) text += fmt::format(", coalesces for {} us", wait.coalesce_us);
+  if (wait.fifo_priority != 0) text += fmt::format(", SCHED_FIFO {}", wait.fifo_priority);
+  return text;
+}
+
+WorkerThread::WorkerThread(std::unique_ptr<Worker> worker, const WaitOptions& wait)
+    : worker_(std::move(worker)), wait_(wait) {}
 
 Result<std::unique_ptr<WorkerThread>> WorkerThread::start(std::unique_ptr<Worker> worker, const std::string& name,
-                                                          int cpu, WaitMode wait) {
+                                                          int cpu, const WaitOptions& wait) {
   std::unique_ptr<WorkerThread> self(new WorkerThread(std::move(worker), wait));
   {
     const SignalsBlocked blocked;
     self->thread_ = std::thread([raw = self.get()] { raw->run(); });
   }
-  pthread_setname_np(self->thread_.native_handle(), name.substr(0, 15).c_str());
+  if (auto r = self->place(name, cpu); !r) return r.error();
+  return self;
+}
+
+Result<void> WorkerThread::place(const std::string& name, int cpu) {
+  pthread_setname_np(thread_.native_handle(), name.substr(0, 15).c_str());
   if (cpu >= 0) {
     cpu_set_t cpus;
     CPU_ZERO(&cpus);
     CPU_SET(static_cast<size_t>(cpu), &cpus);
-    if (const int rc = pthread_setaffinity_np(self->thread_.native_handle(), sizeof cpus, &cpus); rc != 0) {
+    if (const int rc = pthread_setaffinity_np(thread_.native_handle(), sizeof cpus, &cpus); rc != 0) {
       return fail_errno(rc, "Cannot pin worker {} to CPU {}", name, cpu);
     }
   }
-  return self;
+  if (wait_.fifo_priority != 0) {
+    const sched_param priority = {wait_.fifo_priority};
+    if (const int rc = pthread_setschedparam(thread_.native_handle(), SCHED_FIFO, &priority); rc != 0) {
+      return fail_errno(rc, "Cannot run worker {} at SCHED_FIFO priority {} (needs CAP_SYS_NICE)", name,
+                        wait_.fifo_priority);
+    }
+  }
+  return {};
 }
 
 WorkerThread::~WorkerThread() {
@@ -64,16 +86,33 @@ bool WorkerThread::join() {
 void WorkerThread::run() {
   while (!stop_.load(std::memory_order_acquire)) {  // pairs with request_stop()
     const uint64_t start_ns = monotonic_ns();
-    if (worker_->turn(start_ns)) {
-      worker_->parts().counters->busy_ns.add(monotonic_ns() - start_ns);
-    } else if (wait_ == WaitMode::poll) {
-      wait_for_packets();
-    } else {
-      __builtin_ia32_pause();
-    }
+    const bool received = worker_->turn(start_ns);
+    const uint64_t now_ns = received ? monotonic_ns() : start_ns;
+    if (received) worker_->parts().counters->busy_ns.add(now_ns - start_ns);
+    wait_after(received, now_ns);
   }
   drained_ = drain();
   worker_->prepare_sleep();
+}
+
+void WorkerThread::wait_after(bool received, uint64_t now_ns) {
+  if (received) {
+    last_packet_ns_ = now_ns;
+    empty_turns_ = 0;
+    if (wait_.coalesce_us != 0 && !worker_->batch_was_full()) {
+      const timespec pause = {0, static_cast<long>(wait_.coalesce_us) * 1000};
+      nanosleep(&pause, nullptr);
+    }
+    return;
+  }
+  const bool spins = wait_.mode == WaitMode::spin ||
+                     (wait_.mode == WaitMode::adaptive && now_ns - last_packet_ns_ < kAdaptiveSpinNs);
+  if (!spins) return wait_for_packets();
+  if (++empty_turns_ % kYieldAfterTurns == 0) {
+    sched_yield();
+  } else {
+    __builtin_ia32_pause();
+  }
 }
 
 void WorkerThread::wait_for_packets() {

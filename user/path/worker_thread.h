@@ -1,8 +1,9 @@
 // WorkerThread: runs a Worker on a core of its own until told to stop. Made, stopped and joined by the control
 // thread.
 //
-// Two ways to wait for packets: `poll` sleeps in poll(2) and leaves the core to others; `spin` asks the rings without
-// end, which saves the wake-up (some 10 us a packet when quiet) and takes the whole core.
+// How it waits for packets: `poll` sleeps in poll(2) and leaves the core to others; `spin` asks the rings without
+// end, which saves the wake-up (some 10 us a packet when quiet) and takes the whole core; `adaptive` spins while
+// packets come and sleeps when none came for kAdaptiveSpinNs.
 #pragma once
 
 #include <atomic>
@@ -17,13 +18,25 @@
 
 namespace xdplb {
 
-enum class WaitMode : uint8_t { poll, spin };
+enum class WaitMode : uint8_t { poll, spin, adaptive };
+
+struct WaitOptions {
+  WaitMode mode = WaitMode::poll;
+  // After a turn that found less than a batch: sleep so long before the next, so that it finds more. Fewer and larger
+  // batches, for so much more delay. 0: off.
+  uint32_t coalesce_us = 0;
+  // SCHED_FIFO at this priority (1 to 99); 0: the ordinary scheduler. Only with poll: a thread that spins at
+  // real-time priority is stopped by the kernel for 50 ms of every second.
+  int fifo_priority = 0;
+};
+
+std::string to_string(const WaitOptions& wait);
 
 class WorkerThread {
  public:
   // Starts at once. cpu < 0: not pinned.
   static Result<std::unique_ptr<WorkerThread>> start(std::unique_ptr<Worker> worker, const std::string& name, int cpu,
-                                                     WaitMode wait);
+                                                     const WaitOptions& wait);
   ~WorkerThread();
   WorkerThread(const WorkerThread&) = delete;
   WorkerThread& operator=(const WorkerThread&) = delete;
@@ -38,15 +51,23 @@ class WorkerThread {
   // Time spent in turns that found packets, and CPU time used, are in the worker's counters.
 
   static constexpr uint64_t kDrainNs = 1'000'000'000;
+  static constexpr uint64_t kAdaptiveSpinNs = 50'000;
+  // A spinning thread offers its core after so many turns without a packet: where the device's receive work waits for
+  // that very core, it would else get it only when the scheduler takes it away.
+  static constexpr uint32_t kYieldAfterTurns = 64;
 
  private:
-  WorkerThread(std::unique_ptr<Worker> worker, WaitMode wait);
+  WorkerThread(std::unique_ptr<Worker> worker, const WaitOptions& wait);
+  Result<void> place(const std::string& name, int cpu);
   void run();
+  void wait_after(bool received, uint64_t now_ns);
   void wait_for_packets();
   bool drain();
 
   std::unique_ptr<Worker> worker_;
-  WaitMode wait_;
+  WaitOptions wait_;
+  uint64_t last_packet_ns_ = 0;
+  uint32_t empty_turns_ = 0;
   std::atomic<bool> stop_{false};
   bool drained_ = false;  // the thread's until join()
   std::thread thread_;

@@ -24,6 +24,7 @@ DaemonStats sample() {
   stats.generation = 3;
   stats.modes = {{"mode", "native"}, {"zero-copy", "off: veth has none"}};
   stats.program = {4, 5, 6, 7};
+  stats.egress_dropped = 8;
   stats.reasons = reason_names();
   for (uint32_t i = 0; i < 2; ++i) {
     WorkerStats& w = stats.workers.emplace_back();
@@ -51,7 +52,9 @@ DaemonStats sample() {
                             &w.flow_refused_quota,
                             &w.flow_refused_embryonic,
                             &w.to_peers,
-                            &w.from_peers}) {
+                            &w.from_peers,
+                            &w.tx_live,
+                            &w.live_batches}) {
       *field = value++;
     }
     w.drops.assign(stats.reasons.size(), 0);

@@ -7,6 +7,7 @@
 #include <map>
 #include <random>
 
+#include "tests/support/fake_live.h"
 #include "tests/support/fake_port.h"
 #include "tests/support/packet.h"
 #include "user/base/clock.h"
@@ -16,6 +17,7 @@
 namespace xdplb {
 namespace {
 
+using testing::FakeLive;
 using testing::FakePort;
 using testing::FakePortOptions;
 
@@ -55,7 +57,7 @@ Config two_targets() {
 // A worker with one ingress and one egress port over plain memory, its clock in the test's hand.
 class Rig {
  public:
-  explicit Rig(const Config& config = two_targets(), uint32_t mtu = 1500)
+  explicit Rig(const Config& config = two_targets(), uint32_t mtu = 1500, bool live = false)
       : flow_memory_(flow_geometry(kFlows).region_bytes),
         flows_(FlowTable::create(aligned(), kFlows, 42).value()),
         fragments_(fragment_buckets(64)),
@@ -66,7 +68,8 @@ class Rig {
         ingress_(PortId{0}, area_, in_.rings(), in_, pool_),
         egress_(PortId{1}, area_, out_.rings(), out_, pool_),
         snapshots_(compile_snapshot(config, 1, nullptr, kFlows)),
-        worker_(parts(mtu)) {}
+        live_(fake_live_.run_word(), fake_live_.stage(), 7, 1518, TxChoice::automatic, fake_live_),
+        worker_(parts(mtu, live)) {}
 
   bool turn(uint64_t step_ns = 1'000'000) {
     now_ns_ += step_ns;
@@ -90,6 +93,7 @@ class Rig {
 
   FakePort& in() { return in_; }
   FakePort& out() { return out_; }
+  FakeLive& live() { return fake_live_; }
   Worker& worker() { return worker_; }
   WorkerCounters& counters() { return counters_; }
   uint64_t now_ns_ = kNsPerSec;
@@ -114,8 +118,9 @@ class Rig {
     std::align(64, space - 64, start, space);
     return {static_cast<std::byte*>(start), space};
   }
-  WorkerParts parts(uint32_t mtu) {
+  WorkerParts parts(uint32_t mtu, bool live) {
     WorkerParts p;
+    if (live) p.live = &live_;
     p.ingress.push_back({&ingress_, Heartbeat(&slot_)});
     p.egress = &egress_;
     p.pool = &pool_;
@@ -141,6 +146,8 @@ class Rig {
   WorkerCounters counters_;
   WorkerEpoch epoch_;
   xdplb_slot slot_ = {};
+  FakeLive fake_live_;
+  LiveTransmit live_;
   Worker worker_;
 };
 
@@ -341,27 +348,80 @@ TEST_CASE("a tail that the kernel did not take at once is sent on a later turn w
   rig.check_conserved();
 }
 
+TEST_CASE("a large batch leaves live, a small one through the ring, and none overtakes the other") {
+  Rig rig(two_targets(), 1500, true);
+  rig.turn();
+  uint32_t number = 0;
+  const auto deliver = [&](uint32_t packets) {
+    for (uint32_t i = 0; i < packets; ++i) REQUIRE(rig.in().deliver(udp_packet(static_cast<uint16_t>(number++))));
+  };
+  deliver(kLiveFromPackets);
+  rig.turn();
+  CHECK(rig.live().take_sent().size() == kLiveFromPackets);
+  CHECK(rig.out().sent().empty());
+  deliver(kLiveFromPackets - 1);
+  rig.turn();
+  CHECK(rig.live().take_sent().empty());
+  CHECK(rig.out().take_sent().size() == kLiveFromPackets - 1);
+  // What the kernel has not taken from the ring yet goes first, and where it cannot, all wait behind it.
+  deliver(3);
+  rig.out().fail_tx_kicks(EAGAIN, 1);
+  rig.turn();
+  rig.out().fail_tx_kicks(EAGAIN, 1);
+  deliver(30);
+  rig.turn(1);
+  CHECK(rig.live().take_sent().empty());
+  for (int i = 0; i < 5; ++i) rig.turn();
+  CHECK(rig.out().take_sent().size() == 33);
+  deliver(3);
+  rig.out().fail_tx_kicks(EAGAIN, 1);
+  rig.turn();
+  deliver(30);
+  rig.turn();
+  CHECK(rig.out().take_sent().size() == 3);
+  CHECK(rig.live().take_sent().size() == 30);
+  CHECK(rig.counters().tx.get() == number);
+  CHECK(rig.counters().tx_live.get() == kLiveFromPackets + 30);
+  CHECK(rig.counters().live_batches.get() == 2);
+  rig.check_conserved();
+}
+
+TEST_CASE("what live frames lose is dropped and counted, and its frames come back") {
+  Rig rig(two_targets(), 1500, true);
+  rig.turn();
+  for (uint16_t i = 0; i < 40; ++i) REQUIRE(rig.in().deliver(udp_packet(i)));
+  rig.live().end_early(10, ENODEV);
+  rig.turn();
+  CHECK(rig.counters().tx.get() == 10);
+  CHECK(rig.drops(Reason::tx_error) == 30);
+  rig.check_conserved();
+}
+
 TEST_CASE("random traffic and a random kernel never lose a frame") {
-  Rig rig;
+  const bool live = GENERATE(false, true);
+  Rig rig(two_targets(), 1500, live);
   std::mt19937 random(3);
   const auto below = [&](uint32_t n) { return static_cast<uint32_t>(random() % n); };
   const auto one_in = [&](uint32_t n) { return below(n) == 0; };
   const int errnos[] = {EAGAIN, EBUSY, ENOBUFS, ENETDOWN};
   for (int step = 0; step < 20'000; ++step) {
-    const uint32_t packets = below(20);
+    const uint32_t packets = below(live ? 60 : 20);
     for (uint32_t i = 0; i < packets; ++i) {
       std::vector<std::byte> packet = one_in(4) ? fragment(static_cast<uint16_t>(below(50)), one_in(2))
                                                 : udp_packet(static_cast<uint16_t>(below(5000)));
       if (one_in(10)) packet.resize(1 + random() % packet.size());
       rig.in().deliver(packet);
     }
+    if (one_in(20)) rig.live().end_early(below(40), errnos[below(4)]);
+    if (one_in(20)) rig.live().refuse_one();
     if (one_in(50)) rig.out().fail_tx_kicks(errnos[below(4)], below(5));
     if (one_in(40)) rig.out().set_completion(FakePort::Completion::withheld);
     if (one_in(40)) rig.out().set_completion(FakePort::Completion::at_once);
     if (one_in(3)) rig.out().complete(below(64));
     rig.turn(below(20'000'000));
-    if (step % 100 == 0) rig.out().take_sent(), rig.check_conserved();
+    if (step % 100 == 0) rig.out().take_sent(), rig.live().take_sent(), rig.check_conserved();
   }
+  CHECK((rig.counters().tx_live.get() != 0) == live);
   rig.check_conserved();
 }
 

@@ -1,0 +1,133 @@
+"""The second way out: live frames beside the TX ring. What leaves is the same, whole and in order."""
+
+import itertools
+import random
+
+import pytest
+from lab import names
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
+from support.daemon import Daemon, configure, xdplb
+from support.packets import Tap, mac_bytes, sent_by
+from support.programs import ctraffic_report, serve, start_ctraffic
+
+SIZES = [60, 1514, 61, 64, 1000, 128, 1513, 63]
+FLOWS = 40
+
+
+@pytest.fixture
+def configured(lab):
+    configure(lab)
+    return lab
+
+
+def frames_of(lab, count: int) -> list[bytes]:
+    """Frames of FLOWS flows in turn, of all sizes; no two alike."""
+    made = []
+    for number in range(count):
+        payload = number.to_bytes(4, "big") + random.Random(number).randbytes(SIZES[number % len(SIZES)] - 14 - 20 - 8 - 4)
+        ip = IP(src="50.0.0.1", dst=lab.vip4, id=number & 0xFFFF) / UDP(sport=2000 + number % FLOWS, dport=5001)
+        made.append(bytes(Ether(src=lab.client.mac("eth2"), dst=lab.lb.mac("eth2")) / ip / payload))
+    return made
+
+
+def by_flow(frames: list[bytes]) -> dict[bytes, list[bytes]]:
+    """All behind the MAC addresses, in order, by source port."""
+    flows: dict[bytes, list[bytes]] = {}
+    for frame in frames:
+        flows.setdefault(frame[34:36], []).append(frame[12:])
+    return flows
+
+
+def forwarded(lab, frames: list[bytes], bursts: list[int]) -> list[bytes]:
+    """Sends the frames in bursts of these lengths, in turn, and gives what left the balancer; every MAC address was
+    right."""
+    servers = {mac_bytes(server.mac(names.SEGMENT)) for server in names.servers(lab.spec)}
+    with Tap(lab.client, "eth2") as client, Tap(lab["switch"], "lb.1") as wire:
+        sent, lengths = 0, itertools.cycle(bursts)
+        while sent < len(frames):
+            burst = frames[sent : sent + next(lengths)]
+            client.send(*burst)
+            sent += len(burst)
+            out = wire.wait_for(sent_by(lab.lb, "eth1"), sent)
+    assert {frame[:6] for frame in out} <= servers
+    return out
+
+
+def live_packets(stats) -> int:
+    return sum(worker["tx_live"] for worker in stats.workers)
+
+
+@pytest.mark.parametrize("tx", ["live", "auto", "xsk"])
+def test_frames_leave_whole_and_in_order_by_every_way(configured, tx):
+    """Long bursts make large batches (--coalesce) and short ones small: `auto` uses both ways, in one flow."""
+    frames = frames_of(configured, 1600)
+    with Daemon(configured, f"--tx={tx}", "--coalesce=10000") as daemon:
+        out = forwarded(configured, frames, bursts=[160, 5])
+        stats = daemon.wait_received(len(frames))
+    assert by_flow(out) == by_flow(frames)
+    assert stats.tx == stats.rx == len(frames)
+    live = live_packets(stats)
+    assert {"live": live == len(frames), "auto": 0 < live < len(frames), "xsk": live == 0}[tx], live
+
+
+def test_real_connections_over_live_frames(configured):
+    serve(configured, ctraffic=True)
+    with Daemon(configured, "--tx=live") as daemon:
+        client = start_ctraffic(configured.client, configured.vip4, "-nconn=20", "-rate=2000", "-timeout=3s")
+        report = ctraffic_report(client)
+        stats = daemon.stats_now()
+    assert report["FailedConnections"] == report["Dropped"] == report["FailedConnects"] == 0
+    assert report["Sent"] == report["Received"] > 0
+    assert live_packets(stats) == stats.tx == stats.rx
+
+
+def test_the_start_says_which_way_and_stats_count_both(configured):
+    with Daemon(configured) as daemon:
+        assert "transmit: live frames for batches of 24 and more, the TX ring for fewer" in daemon.output
+        forwarded(configured, frames_of(configured, 3), bursts=[1])
+        daemon.wait_received(3)
+        text = xdplb(configured.lb, "stats").stdout
+    assert "sent: 3 through the TX ring, 0 as live frames in 0 batches" in text
+
+
+def test_a_far_end_that_stops_taking_live_frames_costs_no_packet_after_that_is_known(configured):
+    frames = frames_of(configured, 160)
+    with Daemon(configured, "--tx=live") as daemon:
+        forwarded(configured, frames, bursts=[160])
+        configured["switch"].run("ethtool -K lb.1 gro off")
+        daemon.process.wait_for(r"transmit: TX ring \(\[eth1\] takes no redirected frames now: its peer has neither")
+        assert by_flow(forwarded(configured, frames, bursts=[160])) == by_flow(frames)
+        assert live_packets(daemon.wait_received(320)) == 160
+        configured["switch"].run("ethtool -K lb.1 gro on")
+        daemon.process.wait_for(r"(?s)takes no redirected.*transmit: live frames")
+        assert by_flow(forwarded(configured, frames, bursts=[160])) == by_flow(frames)
+        assert live_packets(daemon.wait_received(480)) == 320
+
+
+def test_live_alone_is_refused_where_it_cannot_be(make_lab):
+    lab = make_lab(one_arm=True)
+    configure(lab)
+    refused = Daemon(lab, "--tx=live", wait=False)
+    assert refused.process.wait() == 1
+    assert "--tx live is not possible: one-arm" in refused.output
+
+
+def test_live_alone_is_refused_where_the_far_end_takes_none(configured):
+    configured["switch"].run("ethtool -K lb.1 gro off")
+    refused = Daemon(configured, "--tx=live", wait=False)
+    assert refused.process.wait() == 1
+    assert "[eth1] takes no redirected frames now: its peer has neither an XDP program nor GRO" in refused.output
+    with Daemon(configured) as daemon:
+        assert "transmit: TX ring ([eth1] takes no redirected frames" in daemon.output
+
+
+def test_a_killed_daemon_leaves_a_program_that_the_next_one_takes_back(configured):
+    daemon = Daemon(configured, "--tx=live")
+    daemon.process.kill()
+    daemon.process.wait()
+    assert "prog/xdp" in configured.lb.run("ip -d link show dev eth1").stdout
+    with Daemon(configured, "--tx=live") as again:
+        assert by_flow(forwarded(configured, frames_of(configured, 80), bursts=[80]))
+        again.wait_received(80)
+    assert "prog/xdp" not in configured.lb.run("ip -d link show dev eth1").stdout

@@ -1,0 +1,61 @@
+#include "user/path/live_transmit.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "user/base/check.h"
+
+namespace xdplb {
+
+LiveTransmit::LiveTransmit(xdplb_live_run& run, std::span<xdplb_staged> stage, uint32_t ifindex, uint32_t frame_max,
+                           TxChoice choice, LiveKernel& kernel)
+    : run_(run),
+      stage_(stage),
+      frame_max_(std::min(frame_max, kLiveFrameMax)),
+      from_packets_(choice == TxChoice::live ? 1 : kLiveFromPackets),
+      kernel_(kernel) {
+  XDPLB_CHECK(stage.size() >= kMaxBatch);
+  run_ = {};
+  run_.ifindex = ifindex;
+}
+
+bool LiveTransmit::takes(std::span<const FrameRef> packets) const {
+  if (packets.size() < from_packets_ || !usable()) return false;
+  uint32_t shortest = kLiveFrameMax;
+  uint32_t longest = 0;
+  for (const FrameRef& packet : packets) {
+    shortest = std::min(shortest, packet.len_bytes);
+    longest = std::max(longest, packet.len_bytes);
+  }
+  return shortest >= kLiveFrameMin && longest <= frame_max_;
+}
+
+uint32_t LiveTransmit::send(const FrameArea& area, std::span<const FrameRef> packets) {
+  for (size_t i = 0; i < packets.size(); ++i) {
+    xdplb_staged& staged = stage_[i];
+    staged.len_bytes = packets[i].len_bytes;
+    std::memcpy(staged.bytes, area.at(packets[i].addr), packets[i].len_bytes);
+  }
+  return run_staged(static_cast<uint32_t>(packets.size()));
+}
+
+uint32_t LiveTransmit::run_staged(uint32_t count) {
+  const uint64_t refused_before = run_.refused;
+  run_.count = count;
+  run_.tail = 0;
+  run_.armed = 1;
+  // A call may end early: a signal, no memory for a page. What was sent is behind the tail and is not sent again.
+  uint32_t idle_calls = 0;
+  while (run_.tail < count && idle_calls < kIdleCallsMax) {
+    const uint32_t tail = run_.tail;
+    const int sys_errno = kernel_.run(count - tail);
+    if (sys_errno != 0 && sys_errno != EINTR && sys_errno != ENOMEM && sys_errno != EAGAIN) break;
+    idle_calls = run_.tail == tail ? idle_calls + 1 : 0;
+  }
+  run_.armed = 0;
+  const auto refused = static_cast<uint32_t>(run_.refused - refused_before);
+  return std::min(run_.tail, count) - std::min(refused, run_.tail);
+}
+
+}  // namespace xdplb

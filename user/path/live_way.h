@@ -1,0 +1,41 @@
+// LiveWay: whether the workers of a plane send live frames beside their TX rings, and why not where they do not. It
+// hands each worker its part of the program, and follows the device: what is on its other end may change while
+// packets flow. Control thread only; the workers see their LiveTransmit.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "user/path/egress_program.h"
+#include "user/path/worker_rig.h"
+
+namespace xdplb {
+
+using WorkerRigs = std::vector<std::unique_ptr<WorkerRig>>;
+
+class LiveWay {
+ public:
+  LiveWay(TxChoice choice, LinkInfo egress) : choice_(choice), egress_(std::move(egress)) {}
+
+  // Once the sockets are there and before the workers run. `program`: null in a one-arm set-up. Error where live
+  // frames alone were asked for and cannot be.
+  Result<void> open(const EgressProgram* program, const WorkerRigs& rigs);
+
+  // Asks whether the device still takes live frames, and tells the workers. True where that is other than before.
+  bool follow(const WorkerRigs& rigs);
+
+  // How packets leave, in words.
+  [[nodiscard]] std::string text() const;
+
+ private:
+  [[nodiscard]] std::string obstacle(const EgressProgram* program, const WorkerRigs& rigs) const;
+  [[nodiscard]] std::string obstacle_at_device() const;
+
+  TxChoice choice_;
+  LinkInfo egress_;
+  bool open_ = false;
+  std::string obstacle_;  // why live frames are not in use; empty: they are
+};
+
+}  // namespace xdplb
