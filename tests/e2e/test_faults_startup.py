@@ -97,6 +97,12 @@ def test_a_second_daemon_on_the_same_program_is_refused_and_harms_nobody(configu
         ("--batch=many", "many"),
         ("--heartbeat-ms=10", "Invalid --heartbeat-ms [10]"),
         ("--poll --spin", "--spin"),
+        ("--adaptive --spin", "--spin"),
+        ("--tx=fast", "Invalid --tx [fast]: auto, xsk or live"),
+        ("--coalesce=10001", "Invalid --coalesce [10001]: 0 (off) to 10000 microseconds"),
+        ("--spin --coalesce=10", "--coalesce sleeps and --spin never does"),
+        ("--fifo=100", "Invalid --fifo [100]"),
+        ("--fifo=1 --spin", "--fifo goes with --poll alone"),
         ("--no-such-option", "--no-such-option"),
     ],
 )

@@ -86,12 +86,12 @@ Result<void> Daemon::start() {
   if (!secret) return secret.error();
   slots_.emplace(std::move(*flows), *secret);
   tier_.emplace(*loop_, slots_->live_peers);
-  auto plane = DataPlane::prepare(options_, program_);
+  auto plane = DataPlane::prepare(options_, programs_);
   if (!plane) return plane.error();
-  if (auto r = program_->maps().set_vips(kernel_vips(config_)); !r) return r;
+  if (auto r = programs_.ingress->maps().set_vips(kernel_vips(config_)); !r) return r;
   // Here, because a thread made before would keep what it was made with, and because what is left must do for every
   // plane after this one, too.
-  auto privileges = drop_privileges();
+  auto privileges = drop_privileges(options_.wait.fifo_priority != 0);
   if (!privileges) return privileges.error();
   if (auto r = (*plane)->serve(*snapshots_, *slots_); !r) return r;
   privileges_ = std::move(*privileges);
@@ -189,8 +189,8 @@ void Daemon::adopt(const StoredConfig& stored) {
     refuse(stored.generation, next.error().message);
     return;
   }
-  if (program_ != nullptr) {
-    if (auto r = program_->maps().set_vips(kernel_vips(*next)); !r) {
+  if (programs_.ingress != nullptr) {
+    if (auto r = programs_.ingress->maps().set_vips(kernel_vips(*next)); !r) {
       refuse(stored.generation, r.error().message);
       return;
     }
@@ -342,9 +342,9 @@ void Daemon::log_changed_modes(const Modes& before) const {
 }
 
 Result<void> Daemon::rebuild_plane() {
-  auto plane = DataPlane::prepare(options_, program_);
+  auto plane = DataPlane::prepare(options_, programs_);
   if (!plane) return plane.error();
-  if (auto r = program_->maps().set_vips(kernel_vips(config_)); !r) return r;
+  if (auto r = programs_.ingress->maps().set_vips(kernel_vips(config_)); !r) return r;
   if (auto r = (*plane)->serve(*snapshots_, *slots_); !r) return r;
   put_in_place(std::move(*plane));
   return {};

@@ -88,11 +88,11 @@ class Daemon {
   uint64_t seen_generation_ = 0;  // read, adopted or refused
   std::unique_ptr<SnapshotPublisher> snapshots_;
   std::optional<WorkerSlots> slots_;
-  std::unique_ptr<XdpProgram> program_;  // outlives the plane: VIPs fall back while a device is away
-  std::unique_ptr<DataPlane> plane_;     // null while a device is away
-  Modes modes_;                          // of the plane, or of the last one while there is none
-  std::string privileges_;               // those left, in words
-  std::string plane_error_;              // said once, not on every retry
+  LoadedPrograms programs_;           // outlives the plane: VIPs fall back while a device is away
+  std::unique_ptr<DataPlane> plane_;  // null while a device is away
+  Modes modes_;                       // of the plane, or of the last one while there is none
+  std::string privileges_;            // those left, in words
+  std::string plane_error_;           // said once, not on every retry
   uint64_t started_realtime_ns_ = 0;
   std::vector<XskStatistics> kernel_stats_;  // by worker, as of the last inspection
   uint64_t egress_dropped_ = 0;              // as of the last inspection

@@ -61,11 +61,10 @@ std::vector<WorkerEpoch*> WorkerSlots::epoch_list() const {
   return list;
 }
 
-Result<std::unique_ptr<DataPlane>> DataPlane::prepare(const LbOptions& options,
-                                                      std::unique_ptr<XdpProgram>& program) {
+Result<std::unique_ptr<DataPlane>> DataPlane::prepare(const LbOptions& options, LoadedPrograms& programs) {
   std::unique_ptr<DataPlane> plane(new DataPlane(options));
   if (auto r = plane->look_at_devices(); !r) return r.error();
-  if (auto r = plane->set_up_program(program); !r) return r.error();
+  if (auto r = plane->set_up_programs(programs); !r) return r.error();
   if (auto r = plane->look_again(); !r) return r.error();
   return plane;
 }
@@ -118,7 +117,8 @@ Result<void> DataPlane::look_again() {
   return {};
 }
 
-Result<void> DataPlane::set_up_program(std::unique_ptr<XdpProgram>& kept) {
+Result<void> DataPlane::set_up_programs(LoadedPrograms& programs) {
+  std::unique_ptr<XdpProgram>& kept = programs.ingress;
   XdpProgramOptions program;
   const bool standard = options_.shm == "xdplb";
   program.mode = options_.mode;
@@ -147,7 +147,7 @@ Result<void> DataPlane::set_up_program(std::unique_ptr<XdpProgram>& kept) {
         "are lost; `ethtool -K {} gro off lro off`, and tso and gso off on a virtual sender",
         a.device, a.device));
   }
-  if (!one_arm()) egress_program_.emplace(egress().link, options_.tx, workers_max());
+  if (!one_arm()) egress_program_.emplace(egress().link, options_.tx, workers_max(), programs.live);
   return {};
 }
 

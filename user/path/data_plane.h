@@ -42,11 +42,17 @@ struct WorkerSlots {
   std::vector<std::unique_ptr<WorkerEpoch>> epochs;
 };
 
+// What is loaded into the kernel once and kept for every plane of a daemon.
+struct LoadedPrograms {
+  std::unique_ptr<XdpProgram> ingress;
+  std::unique_ptr<LiveProgram> live;
+};
+
 class DataPlane {
  public:
-  // Looks at the devices and sees to the programs on them. `program` is that of the plane before, or null: then it is
-  // found or loaded. It must outlive the plane.
-  static Result<std::unique_ptr<DataPlane>> prepare(const LbOptions& options, std::unique_ptr<XdpProgram>& program);
+  // Looks at the devices and sees to the programs on them. `programs` are those of the plane before, or null: then
+  // they are found or loaded. They must outlive the plane.
+  static Result<std::unique_ptr<DataPlane>> prepare(const LbOptions& options, LoadedPrograms& programs);
   // Memory, sockets, threads: packets flow. Once.
   Result<void> serve(const SnapshotPublisher& snapshots, WorkerSlots& slots);
   ~DataPlane();
@@ -79,7 +85,7 @@ class DataPlane {
  private:
   explicit DataPlane(const LbOptions& options) : options_(options) {}
   Result<void> look_at_devices();
-  Result<void> set_up_program(std::unique_ptr<XdpProgram>& program);
+  Result<void> set_up_programs(LoadedPrograms& programs);
   Result<void> look_again();
   [[nodiscard]] Result<std::vector<IngressQueue>> ingress_queues();
   void check_own_mac(const Tier& tier);

@@ -14,7 +14,8 @@ constexpr const char* kLiveName = "xdp_egress_live";
 
 }  // namespace
 
-EgressProgram::EgressProgram(const LinkInfo& link, TxChoice tx, uint32_t workers) {
+EgressProgram::EgressProgram(const LinkInfo& link, TxChoice tx, uint32_t workers,
+                             std::unique_ptr<LiveProgram>& kept) {
   const uint32_t id = link.xdp_prog_id();
   const std::string there = id == 0 ? "" : program_name(id);
   if (there == kPlainName || there == kLiveName) {
@@ -27,7 +28,7 @@ EgressProgram::EgressProgram(const LinkInfo& link, TxChoice tx, uint32_t workers
     return;
   }
   if (tx != TxChoice::xsk) {
-    if (auto r = attach_live(link, workers); r) {
+    if (auto r = attach_live(link, workers, kept); r) {
       note_ = fmt::format("{} attached", kLiveName);
       return;
     } else {
@@ -40,16 +41,19 @@ EgressProgram::EgressProgram(const LinkInfo& link, TxChoice tx, uint32_t workers
   note_ = r ? fmt::format("{} attached", kPlainName) : r.error().message;
 }
 
-Result<void> EgressProgram::attach_live(const LinkInfo& link, uint32_t workers) {
-  auto live = LiveProgram::load(workers);
-  if (!live) return fail_errno(live.error().sys_errno, "live frames need kernel 5.18 and CAP_BPF");
-  auto attachment = attach_xdp(link, (*live)->fd(), XdpModeChoice::native);
+Result<void> EgressProgram::attach_live(const LinkInfo& link, uint32_t workers, std::unique_ptr<LiveProgram>& kept) {
+  if (kept == nullptr) {
+    auto loaded = LiveProgram::load(workers);
+    if (!loaded) return fail_errno(loaded.error().sys_errno, "live frames need kernel 5.18, and root to load them");
+    kept = std::move(*loaded);
+  }
+  auto attachment = attach_xdp(link, kept->fd(), XdpModeChoice::native);
   if (!attachment) return fail_errno(attachment.error().sys_errno, "[{}] takes no native XDP program", link.name);
-  if (auto r = (*live)->try_run(); !r) {
-    detach_xdp(*attachment, (*live)->fd());
+  if (auto r = kept->try_run(); !r) {
+    detach_xdp(*attachment, kept->fd());
     return r;
   }
-  live_ = std::move(*live);
+  live_ = kept.get();
   attachment_ = std::move(*attachment);
   return {};
 }

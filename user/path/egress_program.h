@@ -16,9 +16,10 @@ namespace xdplb {
 
 class EgressProgram {
  public:
-  // Never fails: without it, packets leave all the same. note() says what came of it. `workers`: how many may send
-  // live frames.
-  EgressProgram(const LinkInfo& link, TxChoice tx, uint32_t workers);
+  // Never fails: without it, packets leave all the same. note() says what came of it. `kept`: the live program of the
+  // plane before, or null: then it is loaded for so many workers. It outlives this object, since a daemon that gave
+  // up its privileges cannot load it again.
+  EgressProgram(const LinkInfo& link, TxChoice tx, uint32_t workers, std::unique_ptr<LiveProgram>& kept);
   ~EgressProgram();
   EgressProgram(const EgressProgram&) = delete;
   EgressProgram& operator=(const EgressProgram&) = delete;
@@ -28,16 +29,16 @@ class EgressProgram {
   [[nodiscard]] uint32_t prog_id() const;
 
   // The program that workers run; null where live frames are not to be had: why_not_live() says why.
-  [[nodiscard]] LiveProgram* live() const { return live_.get(); }
+  [[nodiscard]] LiveProgram* live() const { return live_; }
   [[nodiscard]] const std::string& why_not_live() const { return why_not_live_; }
 
  private:
-  Result<void> attach_live(const LinkInfo& link, uint32_t workers);
+  Result<void> attach_live(const LinkInfo& link, uint32_t workers, std::unique_ptr<LiveProgram>& kept);
   Result<void> attach_plain(const LinkInfo& link);
   [[nodiscard]] int prog_fd() const { return live_ != nullptr ? live_->fd() : prog_.get(); }
 
   UniqueFd prog_;
-  std::unique_ptr<LiveProgram> live_;
+  LiveProgram* live_ = nullptr;
   std::optional<Attachment> attachment_;
   std::string note_;
   std::string why_not_live_;

@@ -38,7 +38,7 @@ void raise_memlock_limit() {
 
 }  // namespace
 
-Result<std::string> drop_privileges() {
+Result<std::string> drop_privileges(bool priorities) {
   const std::unique_ptr<void, CapsCloser> now(cap_get_proc());
   const std::unique_ptr<void, CapsCloser> next(cap_init());
   if (now == nullptr || next == nullptr) return fail_errno(errno, "Cannot read the capabilities of this process");
@@ -47,6 +47,7 @@ Result<std::string> drop_privileges() {
   for (const cap_value_t cap : kKept) {
     if (is_permitted(caps(now), cap)) kept.push_back(cap);
   }
+  if (priorities && is_permitted(caps(now), CAP_SYS_NICE)) kept.push_back(CAP_SYS_NICE);
   if (!is_permitted(caps(now), CAP_IPC_LOCK)) raise_memlock_limit();
   // Only who may change the bounding set can; without it, no_new_privs alone bars the way back.
   for (cap_value_t cap = 0; cap <= cap_max_bits() && is_permitted(caps(now), CAP_SETPCAP); ++cap) {
