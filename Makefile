@@ -173,7 +173,7 @@ deps-lint: deps
 VM_PKGS := qemu-system-x86 busybox-static debian-archive-keyring
 
 .PHONY: deps-vm
-deps-vm:
+deps-vm: deps
 	@missing=$$(for p in $(VM_PKGS); do dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | \
 	    grep -qx installed || echo $$p; done); \
 	[ -z "$$missing" ] || [ "$$(id -u)" != 0 ] || { apt-get update -q >/dev/null && \
@@ -310,7 +310,8 @@ $(BUILD)/%_bench: $(BUILD)/obj/tests/bench/%_bench.o $(BUILD)/libbench.a
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lbenchmark
 
 .PHONY: vm-test
-vm-test: all deps-vm ## xdplb in virtual machines: zero copy, and the oldest kernel (tests/vm/README.md)
+vm-test: deps-vm ## install what is missing, build, xdplb in virtual machines: zero copy, an old kernel (tests/vm)
+	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/vm/run --build $(BUILD)
 
 # --- lint -------------------------------------------------------------------------------------------------

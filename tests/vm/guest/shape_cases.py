@@ -1,5 +1,6 @@
 """The other arrangements: one-arm, zero copy on one side only, generic mode, and what must be refused."""
 from balanced import Balanced
+from change_cases import ingress_link_goes_down_and_up, it_is_killed
 from forward_cases import (every_packet_arrives_once, everyone_gets_tcp, everyone_gets_udp, fragments_arrive, register,
                            says_what_it_uses)
 
@@ -29,7 +30,7 @@ class Generic(Balanced):
 
 
 register(OneArm, "one_arm", says_what_it_uses, everyone_gets_udp, everyone_gets_tcp, every_packet_arrives_once,
-         fragments_arrive)
+         fragments_arrive, ingress_link_goes_down_and_up, it_is_killed)
 register(ZeroCopyIn, "zero_copy_in", says_what_it_uses, everyone_gets_udp, everyone_gets_tcp,
          every_packet_arrives_once)
 register(ZeroCopyOut, "zero_copy_out", says_what_it_uses, everyone_gets_udp, everyone_gets_tcp,

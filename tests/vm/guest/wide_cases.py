@@ -5,6 +5,7 @@ import re
 
 import traffic
 from balanced import Balanced
+from change_cases import ingress_link_goes_down_and_up, it_is_killed
 from forward_cases import everyone_gets_tcp, everyone_gets_udp, register, says_what_it_uses
 from rig.nics import WIDE_QUEUES
 
@@ -68,7 +69,9 @@ def checksums_are_partial(balanced):
         raise AssertionError(f"answered: {dict(spread)}")
 
 
-register(WideTwoArm, "wide_two_arm", says_what_it_uses, everyone_gets_udp, everyone_gets_tcp, added_queues_are_served)
+# The program and the sockets must go in the right order: added queues that vanish under a socket crash the kernel.
+register(WideTwoArm, "wide_two_arm", says_what_it_uses, everyone_gets_udp, everyone_gets_tcp, added_queues_are_served,
+         it_is_killed, ingress_link_goes_down_and_up)
 register(WideOneArm, "wide_one_arm", says_what_it_uses, everyone_gets_udp, everyone_gets_tcp, added_queues_are_served)
 register(WideFull, "wide_full", says_what_it_uses, everyone_gets_udp, each_queue_has_a_worker)
 register(WideGeneric, "wide_generic", says_what_it_uses, everyone_gets_tcp, checksums_are_partial)
