@@ -101,12 +101,19 @@ $(BUILD)/kern-tests: $(call objc,$(KERNT_SRC) $(BASE_SRC) $(call src,umem)) $(BU
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(CHECK_LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(BUILD)/obj/%.o: %.cpp
+# Objects are made anew when what they are made with changes.
+$(BUILD)/flags: FORCE
+	$(shell mkdir -p $(@D))$(file >$@.now,$(CXX) $(CPPFLAGS) $(CXXFLAGS) $(CHECK_FLAGS))
+	@cmp -s $@.now $@ && rm $@.now || mv $@.now $@
+.PHONY: FORCE
+FORCE:
+
+$(BUILD)/obj/%.o: %.cpp $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CXX,$<)
 	$(Q)$(CCACHE) $(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/objc/%.o: %.cpp
+$(BUILD)/objc/%.o: %.cpp $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CXX,$<)
 	$(Q)$(CCACHE) $(CXX) $(CPPFLAGS) $(CHECK_FLAGS) -MMD -MP -c -o $@ $<
@@ -254,7 +261,7 @@ $(BUILD)/%_fuzz: $(BUILD)/objfuzz/%_fuzz.o $(BUILD)/libfuzz.a
 	$(Q)$(CXX) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 
 .PRECIOUS: $(BUILD)/objfuzz/%.o $(BUILD)/obj/tests/bench/%.o $(BUILD)/%_fuzz $(BUILD)/%_bench
-$(BUILD)/objfuzz/%.o: tests/fuzz/%.cpp
+$(BUILD)/objfuzz/%.o: tests/fuzz/%.cpp $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CXX,$<)
 	$(Q)$(CCACHE) $(CXX) $(CPPFLAGS) -DXDPLB_CHECKS=1 -DFUZZ_TARGET_MAIN $(CXXFLAGS) -MMD -MP -c -o $@ $<
