@@ -2,6 +2,8 @@
 
 import itertools
 import random
+import signal
+import threading
 
 import pytest
 from lab import names
@@ -24,10 +26,11 @@ def configured(lab):
 def frames_of(lab, count: int) -> list[bytes]:
     """Frames of FLOWS flows in turn, of all sizes; no two alike."""
     made = []
+    ether = Ether(src=lab.client.mac("eth2"), dst=lab.lb.mac("eth2"))
     for number in range(count):
         payload = number.to_bytes(4, "big") + random.Random(number).randbytes(SIZES[number % len(SIZES)] - 14 - 20 - 8 - 4)
         ip = IP(src="50.0.0.1", dst=lab.vip4, id=number & 0xFFFF) / UDP(sport=2000 + number % FLOWS, dport=5001)
-        made.append(bytes(Ether(src=lab.client.mac("eth2"), dst=lab.lb.mac("eth2")) / ip / payload))
+        made.append(bytes(ether / ip / payload))
     return made
 
 
@@ -69,6 +72,29 @@ def test_frames_leave_whole_and_in_order_by_every_way(configured, tx):
     assert stats.tx == stats.rx == len(frames)
     live = live_packets(stats)
     assert {"live": live == len(frames), "auto": 0 < live < len(frames), "xsk": live == 0}[tx], live
+
+
+def test_a_storm_of_interruptions_neither_loses_nor_repeats_a_frame(configured):
+    """Stopping and continuing the process ends the call that sends a batch early, each time (EINTR)."""
+    frames = frames_of(configured, 3000)
+    with Daemon(configured, "--tx=live", "--spin") as daemon:
+        over = threading.Event()
+
+        def storm():
+            while not over.is_set():
+                daemon.process.send_signal(signal.SIGSTOP)
+                daemon.process.send_signal(signal.SIGCONT)
+
+        interrupting = threading.Thread(target=storm)
+        interrupting.start()
+        try:
+            out = forwarded(configured, frames, bursts=[300])
+        finally:
+            over.set()
+            interrupting.join()
+        stats = daemon.wait_received(len(frames))
+    assert by_flow(out) == by_flow(frames)
+    assert stats.tx == stats.rx == live_packets(stats) == len(frames)
 
 
 def test_real_connections_over_live_frames(configured):
