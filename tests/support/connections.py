@@ -80,6 +80,10 @@ class Connections:
             one.close()
         self._sockets.clear()
 
+    def addresses(self) -> dict[int, tuple[str, int]]:
+        """The client's address and port of each that lives."""
+        return {number: one.getsockname()[:2] for number, one in self._sockets.items()}
+
     def count_by_server(self) -> dict[str, int]:
         """Of those that live."""
         names = [self.server[number] for number in self._sockets]
