@@ -97,7 +97,7 @@ $(BUILD)/unit: $(call objc,$(UNIT_SRC) $(LIB_SRC) $(TOOLS_TESTED)) $(BUILD)/obj/
 	$(Q)$(CXX) $(CHECK_LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # Tests of the kernel programs through BPF_PROG_TEST_RUN, and of what umem asks of the kernel: need root.
-$(BUILD)/kern-tests: $(call objc,$(KERNT_SRC) $(BASE_SRC) $(call src,umem)) $(BUILD)/obj/bpf_objects.o
+$(BUILD)/kern-tests: $(call objc,$(KERNT_SRC) $(LIB_SRC)) $(BUILD)/obj/bpf_objects.o
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(CHECK_LDFLAGS) -o $@ $^ $(LDLIBS)
 

@@ -51,6 +51,7 @@ class VipRig {
   // Nanoseconds of one run, the mean of `repeat`.
   [[nodiscard]] uint32_t measure(const frames::Bytes& frame, uint32_t repeat) const;
 
+  [[nodiscard]] int program_fd() const { return program_fd_; }
   // The map of that name; every call checks that it is there.
   [[nodiscard]] int map_fd(const char* name) const;
 
