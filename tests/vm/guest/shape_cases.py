@@ -29,6 +29,15 @@ class Generic(Balanced):
         return super().zero_copy_expected() | {self.lab.spec.ingress_device: False}
 
 
+class Live(Balanced):
+    """Every packet leaves as a live frame, through the redirect of a real driver."""
+
+    options = ("--mode=native", "--zerocopy=off", "--tx=live")
+
+    def zero_copy_expected(self):
+        return {device: False for device in self.devices}
+
+
 register(OneArm, "one_arm", says_what_it_uses, everyone_gets_udp, everyone_gets_tcp, every_packet_arrives_once,
          fragments_arrive, ingress_link_goes_down_and_up, it_is_killed)
 register(ZeroCopyIn, "zero_copy_in", says_what_it_uses, everyone_gets_udp, everyone_gets_tcp,
@@ -36,3 +45,4 @@ register(ZeroCopyIn, "zero_copy_in", says_what_it_uses, everyone_gets_udp, every
 register(ZeroCopyOut, "zero_copy_out", says_what_it_uses, everyone_gets_udp, everyone_gets_tcp,
          every_packet_arrives_once)
 register(Generic, "generic", says_what_it_uses, everyone_gets_udp, everyone_gets_tcp)
+register(Live, "live", says_what_it_uses, everyone_gets_udp, everyone_gets_tcp, every_packet_arrives_once)
