@@ -1,12 +1,12 @@
 // xdplb deactivate: takes targets of the default service out, at once or, with --drain, when their connections have
 // ended.
 #include <CLI/CLI.hpp>
-#include <charconv>
 #include <thread>
 
 #include "cmd/common.h"
 #include "cmd/live_flows.h"
 #include "user/base/clock.h"
+#include "user/base/duration.h"
 
 namespace xdplb {
 namespace {
@@ -26,21 +26,6 @@ struct Chosen {
   uint32_t index;
   std::string name;
 };
-
-// "500ms", "90s", "10m", "2h".
-Result<uint64_t> parse_wait_ns(const std::string& text) {
-  uint64_t count = 0;
-  const char* end = text.data() + text.size();
-  const auto [unit, error] = std::from_chars(text.data(), end, count);
-  const std::pair<std::string_view, uint64_t> units[] = {
-      {"ms", kNsPerMs}, {"s", kNsPerSec}, {"m", 60 * kNsPerSec}, {"h", 3600 * kNsPerSec}};
-  constexpr uint64_t kWaitMax_h = 7 * 24;
-  for (const auto& [name, ns] : units) {
-    const bool is_it = error == std::errc{} && std::string_view(unit, static_cast<size_t>(end - unit)) == name;
-    if (is_it && count <= kWaitMax_h * 3600 * kNsPerSec / ns) return count * ns;
-  }
-  return fail("Invalid --wait [{}]: a number and ms, s, m or h, at most {}h", text, kWaitMax_h);
-}
 
 Result<void> deactivate(Config& config, const Options& options, std::vector<Chosen>& chosen) {
   const auto service = require_default_service(config);
@@ -104,8 +89,10 @@ Result<int> run(const Options& options) {
   uint64_t wait_ns = 0;
   if (!options.wait.empty()) {
     if (!options.drain) return fail("--wait is for --drain: without it connections break at once");
-    const auto parsed = parse_wait_ns(options.wait);
-    if (!parsed) return parsed.error();
+    const auto parsed = parse_duration_ns(options.wait);
+    if (!parsed) {
+      return fail("Invalid --wait [{}]: a number and ms, s, m or h, at most {}h", options.wait, kMaxDuration_h);
+    }
     wait_ns = *parsed;
   }
   auto store = open_store(options.shm, ConfigStore::Access::write);
