@@ -26,6 +26,7 @@ constexpr Command kCommands[] = {
     {"vip", "change and list the virtual addresses of the default service", setup_vip},
     {"lb", "balance: forward what arrives for the VIPs, until SIGINT or SIGTERM", setup_lb},
     {"stats", "print the counters of the running daemon", setup_stats},
+    {"flows", "list live flows, and make the balancer forget some", setup_flows},
     {"replay", "what the balancer would do with the packets of a capture", setup_replay},
     {"version", "print the version", setup_version},
     {"completion", "print the completion script for bash", setup_completion},

@@ -30,7 +30,9 @@ def every_command() -> list[tuple[str, ...]]:
     found = []
     for name in subcommands():
         below = subcommands(name)
-        found += [(name, sub) for sub in below] if below else [(name,)]
+        found += [(name, sub) for sub in below]
+        if not below or options(name):
+            found.append((name,))
     return found
 
 

@@ -89,6 +89,12 @@ class Connections:
         names = [self.server[number] for number in self._sockets]
         return {name: names.count(name) for name in sorted(set(names))}
 
+    def ends(self, number: int) -> tuple[str, str]:
+        """Of one connection: its own end and the VIP's, as ADDRESS:PORT."""
+        one = self._sockets[number]
+        return tuple(f"[{end[0]}]:{end[1]}" if ":" in end[0] else f"{end[0]}:{end[1]}"
+                     for end in (one.getsockname(), one.getpeername()))
+
     def exchange(self) -> dict[int, str]:
         """One packet on each, and its echo. Returns the server of each that lives on."""
         deadline = time.monotonic() + EXCHANGE_S

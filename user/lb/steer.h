@@ -23,6 +23,7 @@
 #include "user/base/limits.h"
 #include "user/base/reason.h"
 #include "user/lb/flow_table.h"
+#include "user/lb/flush_box.h"
 #include "user/lb/fragment_table.h"
 #include "user/lb/snapshot.h"
 #include "user/net/parse.h"
@@ -60,6 +61,7 @@ struct SteeringParts {
   FlowTable* flows = nullptr;
   std::vector<FlowReader> others;  // the tables of the other workers, and those that have no worker now
   bool orphans = false;            // some of them have none: a miss looks there too
+  FlushBox* flush = nullptr;       // flows that the control thread wants forgotten; may be null
   std::span<FragmentBucket> fragments;
   uint64_t fragment_secret = 0;
   uint64_t fragment_ttl_ns = 2'000'000'000;

@@ -86,6 +86,8 @@ Result<void> Daemon::start() {
   if (!secret) return secret.error();
   slots_.emplace(std::move(*flows), *secret);
   tier_.emplace(*loop_, slots_->live_peers);
+  queries_.emplace(*slots_, config_);
+  if (control_ != nullptr) serve_flow_verbs(*control_, *queries_);
   auto plane = DataPlane::prepare(options_, programs_);
   if (!plane) return plane.error();
   if (auto r = programs_.ingress->maps().set_vips(kernel_vips(config_)); !r) return r;
@@ -113,7 +115,7 @@ Result<void> Daemon::watch() {
   });
   if (!signals) return signals.error();
   if (auto r = loop_->watch_fd(links_->fd(), [this] { on_link_events(); }); !r) return r.error();
-  if (auto r = loop_->every(kFollowEveryNs, [this] { follow_config(); }); !r) return r.error();
+  if (auto r = loop_->every(kFollowEveryNs, [this] { follow(); }); !r) return r.error();
   if (auto r = loop_->every(kStatsEveryNs, [this] { write_stats(); }); !r) return r.error();
   if (auto r = loop_->every(kInspectEveryNs, [this] { inspect(); }); !r) return r.error();
   return {};
@@ -160,6 +162,11 @@ std::vector<std::string> Daemon::start_report() const {
   if (const std::string tier = tier_->text(); !tier.empty()) lines.push_back("tier: " + tier);
   lines.push_back(fmt::format("privileges: {}", privileges_));
   return lines;
+}
+
+void Daemon::follow() {
+  follow_config();
+  queries_->advance(plane_ == nullptr ? 0 : plane_->rigs().size(), monotonic_ns());
 }
 
 // --- configuration ---

@@ -14,6 +14,7 @@
 #include "user/ctl/shared_memory.h"
 #include "user/ctl/stats_segment.h"
 #include "user/path/data_plane.h"
+#include "user/path/flow_queries.h"
 #include "user/path/options.h"
 #include "user/path/quiescence.h"
 #include "user/path/tier_control.h"
@@ -50,6 +51,8 @@ class Daemon {
   Result<void> start();
   Result<void> watch();
   Result<void> open_control_socket();
+
+  void follow();  // what is to be done every few milliseconds
 
   // The configuration.
   void follow_config();
@@ -98,8 +101,9 @@ class Daemon {
   uint64_t egress_dropped_ = 0;              // as of the last inspection
   uint64_t egress_dropped_before_ = 0;       // by planes before this one
   std::optional<TierControl> tier_;          // before the plane: it says that we leave
-  std::string control_error_;                // why there is no control socket
-  std::unique_ptr<ControlServer> control_;   // last: what it asks must outlive it
+  std::optional<FlowQueries> queries_;
+  std::string control_error_;               // why there is no control socket
+  std::unique_ptr<ControlServer> control_;  // last: what it asks must outlive it
 };
 
 }  // namespace xdplb

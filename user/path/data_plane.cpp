@@ -39,7 +39,9 @@ Result<void> WorkerSlots::grow_to(size_t workers) {
     counters.push_back(std::make_unique<WorkerCounters>());
     epochs.push_back(std::make_unique<WorkerEpoch>());
   }
-  return flows->grow_to(workers);
+  if (auto r = flows->grow_to(workers); !r) return r;
+  while (flush.size() < flows->size()) flush.push_back(std::make_unique<FlushBox>());
+  return {};
 }
 
 SteeringParts WorkerSlots::steering(size_t w, size_t workers) {
@@ -50,6 +52,7 @@ SteeringParts WorkerSlots::steering(size_t w, size_t workers) {
     if (other != w) parts.others.push_back(readers[other]);
   }
   parts.orphans = readers.size() > workers;
+  parts.flush = flush[w].get();
   parts.fragments = fragments;
   parts.fragment_secret = fragment_secret;
   return parts;

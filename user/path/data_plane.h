@@ -40,6 +40,7 @@ struct WorkerSlots {
   std::atomic<TierMask> live_peers{0};  // shared by all workers, written by the control thread
   std::vector<std::unique_ptr<WorkerCounters>> counters;
   std::vector<std::unique_ptr<WorkerEpoch>> epochs;
+  std::vector<std::unique_ptr<FlushBox>> flush;  // for each table of `flows`
 };
 
 // What is loaded into the kernel once and kept for every plane of a daemon.

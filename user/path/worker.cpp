@@ -106,6 +106,7 @@ void Worker::sweep_flows(uint64_t now_ns) {
   if (buckets == 0) return;
   last_sweep_ns_ = now_ns;
   parts_.steering.flows->sweep(static_cast<uint32_t>(buckets), now_ns);
+  if (parts_.steering.flush != nullptr) parts_.steering.flush->serve(*parts_.steering.flows, kFlushFlowsMax);
 }
 
 void Worker::drop_held() {
@@ -145,6 +146,9 @@ uint64_t Worker::sleep_max_ns(uint64_t now_ns) {
     const uint64_t retry_at_ns = sender.port->retry_at_ns();
     sleep_ns = std::min({sleep_ns, kSleepUnsentNs, retry_at_ns > now_ns ? retry_at_ns - now_ns : 0});
   }
+  const FlushBox* flush = parts_.steering.flush;
+  if (flush != nullptr && flush->is_pending()) sleep_ns = std::min(sleep_ns, kSweepBucketEveryNs);
+  if (flush != nullptr && flush->expects_more()) sleep_ns = std::min(sleep_ns, kSleepFlushingNs);
   return sleep_ns;
 }
 

@@ -120,11 +120,13 @@ class Worker {
 
 // The sweeper goes round a table of a million flows in about 8 seconds, in steps too small to be noticed.
 inline constexpr uint64_t kSweepBucketEveryNs = 16'000;
-inline constexpr uint64_t kSweepBucketsMax = 1024;      // a turn
-inline constexpr uint64_t kBeatEveryNs = 1'000'000;     // at most so often
-inline constexpr uint64_t kSleepMaxNs = 100'000'000;    // at least so often, also when nothing comes
-inline constexpr uint64_t kSleepUnsentNs = 1'000'000;   // while something waits to be sent
-inline constexpr uint64_t kSleepHoldingNs = 2'000'000;  // while fragments wait: the first may come to another worker
+inline constexpr uint64_t kSweepBucketsMax = 1024;       // a turn
+inline constexpr uint32_t kFlushFlowsMax = 64;           // a turn; some 10 us
+inline constexpr uint64_t kBeatEveryNs = 1'000'000;      // at most so often
+inline constexpr uint64_t kSleepMaxNs = 100'000'000;     // at least so often, also when nothing comes
+inline constexpr uint64_t kSleepUnsentNs = 1'000'000;    // while something waits to be sent
+inline constexpr uint64_t kSleepHoldingNs = 2'000'000;   // while fragments wait: the first may come to another worker
+inline constexpr uint64_t kSleepFlushingNs = 2'000'000;  // while a flush goes on: the next list is not far
 inline constexpr uint64_t kSleepUncompletedNs = 20'000'000;  // while the kernel has frames of ours
 
 }  // namespace xdplb

@@ -96,6 +96,8 @@ class Rig {
   FakeLive& live() { return fake_live_; }
   Worker& worker() { return worker_; }
   WorkerCounters& counters() { return counters_; }
+  FlowTable& flows() { return flows_; }
+  FlushBox& flush() { return flush_; }
   uint64_t now_ns_ = kNsPerSec;
 
  private:
@@ -128,6 +130,7 @@ class Rig {
     p.rules = {MacAddr{{2, 0, 0, 0, 0, 9}}, mtu, false};
     p.steering.flows = &flows_;
     p.steering.fragments = fragments_;
+    p.steering.flush = &flush_;
     p.snapshots = &snapshots_;
     p.counters = &counters_;
     p.epoch = &epoch_;
@@ -136,6 +139,7 @@ class Rig {
 
   std::vector<std::byte> flow_memory_;
   FlowTable flows_;
+  FlushBox flush_;
   std::vector<FragmentBucket> fragments_;
   std::vector<std::byte> memory_ = std::vector<std::byte>(kFrames * kFrameBytes);
   FrameArea area_;
@@ -210,6 +214,45 @@ TEST_CASE("a drained target keeps its flows and gets no new ones; a target that 
   rig.publish(config);
   CHECK(send(1) == 0);
   CHECK(rig.drops(Reason::no_target) == 1);
+  rig.check_conserved();
+}
+
+TEST_CASE("flows that control wants forgotten go between turns, a few each, and choose anew") {
+  Config config = two_targets();
+  Rig rig(config);
+  const auto send = [&](uint16_t port) {
+    rig.turn();
+    REQUIRE(rig.in().deliver(udp_packet(port)));
+    rig.turn();
+    const auto sent = rig.out().take_sent();
+    return sent.size() == 1 ? Rig::target_of(sent[0]) : uint8_t{0};
+  };
+  for (uint16_t port = 0; port < 300; ++port) send(port);
+  const FlowReader reader = rig.flows().reader();
+  std::vector<FlowHandle> found;
+  for (uint32_t slot = 0; slot < reader.slots(); ++slot) {
+    const auto flow = reader.read(slot, rig.now_ns_);
+    if (flow && flow->target.id == 0) found.push_back(flow->handle);
+  }
+  const size_t count = found.size();
+  REQUIRE(count > kFlushFlowsMax);
+  CHECK(rig.worker().sleep_max_ns(rig.now_ns_) == kSleepMaxNs);
+  rig.flush().expect_more(true);
+  CHECK(rig.worker().sleep_max_ns(rig.now_ns_) < kSleepMaxNs);
+  rig.flush().post(found);
+  CHECK(rig.worker().sleep_max_ns(rig.now_ns_) <= kSweepBucketEveryNs);
+  rig.turn();
+  CHECK(rig.flush().removed() == kFlushFlowsMax);
+  CHECK_FALSE(rig.flush().is_idle());
+  for (int i = 0; i < 10; ++i) rig.turn();
+  CHECK(rig.flush().is_idle());
+  CHECK(rig.flush().removed() == count);
+  rig.flush().expect_more(false);
+  CHECK(rig.worker().sleep_max_ns(rig.now_ns_) == kSleepMaxNs);
+  CHECK(reader.counter(FlowCounter::live) == 300 - count);
+  config.targets[0].state = TargetState::draining;
+  rig.publish(config);
+  for (uint16_t port = 0; port < 300; ++port) CHECK(send(port) == 2);
   rig.check_conserved();
 }
 

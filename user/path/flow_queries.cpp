@@ -1,0 +1,143 @@
+#include "user/path/flow_queries.h"
+
+#include <algorithm>
+
+#include "user/base/clock.h"
+#include "user/net/flow_key_text.h"
+
+namespace xdplb {
+namespace {
+
+FlowLine line_of(const FlowMatcher& matcher, uint32_t worker, const FlowRecord& flow) {
+  const FlowNames names = matcher.names(flow);
+  FlowLine line;
+  line.worker = worker;
+  line.protocol = protocol_text(flow.key.protocol);
+  line.src = src_text(flow.key);
+  line.dst = dst_text(flow.key);
+  line.service = names.service;
+  line.target = names.target;
+  line.state = to_string(flow.state);
+  line.age_ns = flow.age_ns;
+  line.idle_ns = names.idle_ns;
+  line.expires_in_ns = flow.expires_in_ns;
+  return line;
+}
+
+Result<FlowMatcher> matcher_of(const std::vector<std::string>& terms, const Config& config) {
+  const auto filter = parse_flow_filter(terms);
+  if (!filter) return filter.error();
+  return FlowMatcher::create(*filter, config);
+}
+
+// Calls visit(slot) for at most kSlotsPerLook slots from `from` on in which flows may be. Returns where to go on;
+// nothing where the table ends.
+template <typename Visit>
+std::optional<uint32_t> look(const FlowStore& store, size_t table, uint32_t from, Visit visit) {
+  const auto slots = store.written_slots(table, from);
+  if (!slots) return std::nullopt;
+  const uint32_t end = std::min(slots->end, slots->begin + kSlotsPerLook);
+  for (uint32_t slot = slots->begin; slot < end; ++slot) visit(slot);
+  return end;
+}
+
+}  // namespace
+
+Result<FlowsPage> FlowQueries::list(const FlowsRequest& request) {
+  const auto matcher = matcher_of(request.filter, config_);
+  if (!matcher) return matcher.error();
+  const uint64_t now_ns = monotonic_ns();
+  const uint32_t lines_max = std::min(request.lines_max, kFlowLinesMax);
+  const std::vector<FlowReader> tables = slots_.flows->readers();
+  FlowsPage page;
+  FlowCursor at = request.from;
+  if (at.table >= tables.size()) return page;
+  if (at.slot >= tables[at.table].slots()) return fail("slot {}: there are {}", at.slot, tables[at.table].slots());
+  const auto next = look(*slots_.flows, at.table, at.slot, [&](uint32_t slot) {
+    const auto flow = tables[at.table].read(slot, now_ns);
+    if (!flow || !matcher->matches(at.table, *flow)) return;
+    FlowLine line = line_of(*matcher, at.table, *flow);
+    page.counts.add(line);
+    if (page.flows.size() < lines_max) page.flows.push_back(std::move(line));
+  });
+  if (next && *next < tables[at.table].slots()) {
+    page.next = {at.table, *next};
+  } else if (at.table + 1 < tables.size()) {
+    page.next = {at.table + 1, 0};
+  }
+  return page;
+}
+
+std::vector<FlowLine> FlowQueries::find(const FlowKey& key) {
+  std::vector<FlowLine> lines;
+  const auto matcher = FlowMatcher::create({}, config_);
+  const uint64_t now_ns = monotonic_ns();
+  const std::vector<FlowReader> tables = slots_.flows->readers();
+  for (uint32_t t = 0; t < tables.size(); ++t) {
+    const FlowHit hit = tables[t].find(tables[t].hash(key), now_ns);
+    const auto flow = hit ? tables[t].read(hit.slot, now_ns) : std::nullopt;
+    if (flow && flow->key == key) lines.push_back(line_of(*matcher, t, *flow));
+  }
+  return lines;
+}
+
+Result<uint64_t> FlowQueries::flush(const std::vector<std::string>& filter) {
+  if (flush_) return fail("another flush is under way; try again when it has ended");
+  auto matcher = matcher_of(filter, config_);
+  if (!matcher) return matcher.error();
+  flush_.emplace(Flush{std::move(*matcher), removed(), {}, 0});
+  flush_->next.assign(slots_.flows->size(), 0u);
+  for (const auto& box : slots_.flush) box->expect_more(true);
+  return ++number_;
+}
+
+Result<FlushState> FlowQueries::flush_state(uint64_t number) {
+  if (number == 0 || number != number_) return fail("there is no flush {}", number);
+  return flush_ ? FlushState{false, removed() - flush_->removed_before} : FlushState{true, flushed_};
+}
+
+void FlowQueries::advance(size_t workers, uint64_t now_ns) {
+  if (!flush_) return;
+  finish_own(workers);
+  // One look a call, so that the control thread has time for other things; the workers take turns.
+  for (size_t tried = 0; tried < flush_->next.size(); ++tried) {
+    const size_t table = flush_->turn++ % flush_->next.size();
+    if (!flush_->next[table] || !slots_.flush[table]->is_idle()) continue;
+    look_further(*flush_, table, now_ns);
+    break;
+  }
+  finish_own(workers);
+  if (!is_finished(*flush_)) return;
+  flushed_ = removed() - flush_->removed_before;
+  for (const auto& box : slots_.flush) box->expect_more(false);
+  flush_.reset();
+}
+
+void FlowQueries::look_further(Flush& flush, size_t table, uint64_t now_ns) {
+  const FlowReader reader = slots_.flows->readers()[table];
+  std::vector<FlowHandle> found;
+  flush.next[table] = look(*slots_.flows, table, *flush.next[table], [&](uint32_t slot) {
+    const auto flow = reader.read(slot, now_ns);
+    if (flow && flush.matcher.matches(static_cast<uint32_t>(table), *flow)) found.push_back(flow->handle);
+  });
+  if (flush.next[table] && *flush.next[table] >= reader.slots()) flush.next[table].reset();
+  if (!found.empty()) slots_.flush[table]->post(std::move(found));
+}
+
+// Tables without a worker: nobody else writes there.
+void FlowQueries::finish_own(size_t workers) {
+  for (size_t t = workers; t < slots_.flows->size(); ++t) slots_.flush[t]->serve(slots_.flows->table(t), ~0u);
+}
+
+bool FlowQueries::is_finished(const Flush& flush) const {
+  return std::none_of(flush.next.begin(), flush.next.end(), [](const auto& next) { return next.has_value(); }) &&
+         std::all_of(slots_.flush.begin(), slots_.flush.end(), [](const auto& box) { return box->is_idle(); });
+}
+
+uint64_t FlowQueries::removed() const {
+  uint64_t sum = 0;
+  for (const auto& box : slots_.flush) sum += box->removed();
+  return sum;
+}
+
+}  // namespace xdplb
