@@ -8,7 +8,7 @@
 
 namespace xdplb {
 
-inline constexpr uint64_t kMaxDuration_h = 7 * 24;
+inline constexpr uint64_t kMaxDuration_h = 168;  // a week
 
 // Nothing where it is no duration, or more than kMaxDuration_h.
 std::optional<uint64_t> parse_duration_ns(std::string_view text);

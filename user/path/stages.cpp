@@ -87,8 +87,13 @@ void transmit(const Egress& egress, const FrameArea& area, FramePool& pool, Batc
   } else {
     taken = egress.port->transmit(out);
   }
-  for (uint32_t k = 0; k < taken; ++k) count_sent(batch, index[k], counters);
-  for (uint32_t k = taken; k < count; ++k) packets.drop(index[k], refused);
+  for (uint32_t k = 0; k < count; ++k) {
+    if (k < taken) {
+      count_sent(batch, index[k], counters);
+    } else {
+      packets.drop(index[k], refused);
+    }
+  }
   for (uint32_t i = 0; i < batch.count; ++i) {
     if (packets.fate[i] != Fate::drop) continue;
     counters.drop(packets.reason[i]);
