@@ -299,14 +299,14 @@ BENCHES := $(patsubst tests/bench/%.cpp,$(BUILD)/%,$(wildcard tests/bench/*_benc
 bench-steps: $(BENCHES) ## what single steps of the packet path and of a configuration change cost
 	$(Q)for b in $(BENCHES); do $$b || exit 1; done
 
-PIPELINE_BENCHES := $(BUILD)/pipeline_bench $(BUILD)/change_bench $(BUILD)/maglev_bench
+PIPELINE_BENCHES := $(BUILD)/pipeline_bench $(BUILD)/change_bench $(BUILD)/table_bench
 
 .PHONY: bench-pipeline
 bench-pipeline: $(PIPELINE_BENCHES) ## the packet path in memory: ns and instructions a packet; Maglev; a change in force
 	$(Q)$(BUILD)/pipeline_bench
 	$(Q)tests/bench/instructions $(BUILD)/pipeline_bench
 	$(Q)$(BUILD)/change_bench
-	$(Q)$(BUILD)/maglev_bench --benchmark_filter='weights:0'
+	$(Q)$(BUILD)/table_bench --benchmark_filter='maglev.*weights:0'
 
 # An archive, so that each takes of it what it needs.
 $(BUILD)/libbench.a: $(call obj,$(LIB_SRC) tests/support/packet.cpp tests/bench/pipeline_rig.cpp)

@@ -122,6 +122,28 @@ def test_the_packets_of_a_flow_stay_together_and_flows_spread(tmp_path):
     assert replayed.counters["flows"]["new"] == len(flows)
 
 
+def test_algorithms(tmp_path):
+    """Each fills the table in its own way: what moves when one of five targets goes is known of each."""
+    flows = [(version, port) for version in (4, 6) for port in range(20000, 20500)]
+
+    def choices(algorithm: str, gone: bool) -> list[str]:
+        config = configuration(targets=5, **({"algorithm": algorithm} if algorithm else {}))
+        if gone:
+            config["targets"][4]["state"] = "down"
+        return [packet["target"] for packet in replay(tmp_path, config, at_once([udp(*flow) for flow in flows])).packets]
+
+    chosen = {name: choices(name, gone=False) for name in ("maglev", "rendezvous", "modulo")}
+    assert choices("", gone=False) == chosen["maglev"]
+    assert len({tuple(targets) for targets in chosen.values()}) == 3
+    moved = {}
+    for name, before in chosen.items():
+        assert all(before.count(target) > len(flows) / 5 * 0.7 for target in "01234")
+        after = choices(name, gone=True)
+        assert "4" not in after
+        moved[name] = sum(was != now for was, now in zip(before, after) if was != "4") / len(flows)
+    assert moved["rendezvous"] == 0 < moved["maglev"] < 0.1 and moved["modulo"] > 0.5, moved
+
+
 @pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize("order", ["in order", "reversed", "first last", "first missing", "twice", "mixed"])
 def test_fragments(tmp_path, version, order):

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -16,14 +15,6 @@ constexpr uint32_t kWordBits = 64;
 
 constexpr uint32_t words_for(uint32_t bits) {
   return (bits + kWordBits - 1) / kWordBits;
-}
-
-// The finalizer of SplitMix64 (Steele, Lea, Flood 2014): every output bit depends on every input bit. Identities are
-// hashes already; this makes the table good for any distinct numbers, and the two halves independent.
-constexpr uint64_t mix(uint64_t z) {
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
 }
 
 constexpr uint32_t scale(uint64_t half, uint32_t n) {
@@ -42,14 +33,14 @@ struct Cursor {
 // level cache) beside the table, which is written M times.
 class Filler {
  public:
-  explicit Filler(std::span<MaglevIndex> table)
+  explicit Filler(std::span<TableIndex> table)
       : table_(table), size_(static_cast<uint32_t>(table.size())), taken_(words_for(size_)), left_(size_) {}
 
   [[nodiscard]] bool full() const { return left_ == 0; }
 
   // One turn: the first free entry of the backend's permutation. A free one exists, and as the table size is prime
   // the permutation reaches it.
-  void take(Cursor& cursor, MaglevIndex index) {
+  void take(Cursor& cursor, TableIndex index) {
     uint32_t at = cursor.next;
     while ((taken_[at / kWordBits] >> (at % kWordBits)) & 1) at = advance(at, cursor.skip);
     taken_[at / kWordBits] |= uint64_t{1} << (at % kWordBits);
@@ -65,7 +56,7 @@ class Filler {
     return sum >= size_ ? sum - size_ : sum;
   }
 
-  std::span<MaglevIndex> table_;
+  std::span<TableIndex> table_;
   uint32_t size_;
   std::vector<uint64_t> taken_;
   uint32_t left_;
@@ -109,17 +100,19 @@ void fill_weighted(std::vector<Cursor>& cursors, std::span<const MaglevTurns> ba
 
 }  // namespace
 
-MaglevTurns maglev_turns(const MaglevBackend& backend, uint32_t table_size) {
-  const uint64_t mixed = mix(backend.identity);
+MaglevTurns maglev_turns(const Backend& backend, uint32_t table_size) {
+  // Identities are hashes already; this makes the table good for any distinct numbers, and the two halves
+  // independent.
+  const uint64_t mixed = mix_bits(backend.identity);
   return {.offset = scale(mixed >> 32, table_size),
           .skip = 1 + scale(mixed & 0xffffffffu, table_size - 1),
           .weight = backend.weight,
           .index = backend.index};
 }
 
-void populate_maglev(std::span<const MaglevTurns> backends, std::span<MaglevIndex> table) {
+void populate_maglev(std::span<const MaglevTurns> backends, std::span<TableIndex> table) {
   XDPLB_CHECK(table.size() <= kMaxTableSize && is_prime(static_cast<uint32_t>(table.size())));
-  std::fill(table.begin(), table.end(), kMaglevNone);
+  std::fill(table.begin(), table.end(), kNoBackend);
   std::vector<Cursor> cursors;
   cursors.reserve(backends.size());
   uint32_t weight_min = kMaxWeight, weight_max = 0;
@@ -138,17 +131,11 @@ void populate_maglev(std::span<const MaglevTurns> backends, std::span<MaglevInde
   }
 }
 
-void build_maglev(std::span<const MaglevBackend> backends, std::span<MaglevIndex> table) {
-  std::vector<MaglevBackend> sorted;
-  sorted.reserve(backends.size());
-  std::copy_if(backends.begin(), backends.end(), std::back_inserter(sorted),
-               [](const MaglevBackend& b) { return b.weight != 0; });
-  // Stable, so that in the case of equal hashes, which nobody will see, the caller's order by name decides.
-  std::stable_sort(sorted.begin(), sorted.end(),
-                   [](const MaglevBackend& a, const MaglevBackend& b) { return a.identity < b.identity; });
+void build_maglev(std::span<const Backend> backends, std::span<TableIndex> table) {
+  const std::vector<Backend> sorted = by_identity(backends);
   std::vector<MaglevTurns> turns;
   turns.reserve(sorted.size());
-  for (const MaglevBackend& b : sorted) turns.push_back(maglev_turns(b, static_cast<uint32_t>(table.size())));
+  for (const Backend& b : sorted) turns.push_back(maglev_turns(b, static_cast<uint32_t>(table.size())));
   populate_maglev(turns, table);
 }
 

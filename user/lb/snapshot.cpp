@@ -3,26 +3,27 @@
 #include <algorithm>
 #include <map>
 
-#include "user/lb/maglev.h"
+#include "user/lb/table_builder.h"
 
 namespace xdplb {
 namespace {
 
-static_assert(kMaglevNone == kNoTarget);
+static_assert(kNoBackend == kNoTarget);
 
 // All that a table depends on, so that equal keys mean equal tables.
 struct TableKey {
   uint32_t table_size = 0;
+  Algorithm algorithm = Algorithm::maglev;
   std::vector<uint64_t> members;  // identity, then weight and id, by identity
 
   friend auto operator<=>(const TableKey&, const TableKey&) = default;
 };
 
-TableKey table_key(std::vector<MaglevBackend> backends, uint32_t table_size) {
+TableKey table_key(std::vector<Backend> backends, const Service& service) {
   std::sort(backends.begin(), backends.end(),
-            [](const MaglevBackend& a, const MaglevBackend& b) { return a.identity < b.identity; });
-  TableKey key{table_size, {}};
-  for (const MaglevBackend& b : backends) {
+            [](const Backend& a, const Backend& b) { return a.identity < b.identity; });
+  TableKey key{service.table_size, service.algorithm, {}};
+  for (const Backend& b : backends) {
     key.members.push_back(b.identity);
     key.members.push_back(uint64_t{b.weight} << 16 | b.index);
   }
@@ -40,8 +41,8 @@ SnapshotTarget compile_target(const Target& target) {
 }
 
 // The targets of a service that take new flows.
-std::vector<MaglevBackend> backends_of(const Config& config, const Service& service, const Snapshot& snapshot) {
-  std::vector<MaglevBackend> backends;
+std::vector<Backend> backends_of(const Config& config, const Service& service, const Snapshot& snapshot) {
+  std::vector<Backend> backends;
   for (const TargetUse& use : service.targets) {
     const Target& target = config.targets[use.target];
     const SnapshotTarget& compiled = snapshot.targets[target.id];
@@ -57,13 +58,13 @@ class TableCache {
  public:
   explicit TableCache(const Snapshot* previous) : previous_(previous) {}
 
-  std::shared_ptr<const LookupTable> get(TableKey key, const std::vector<MaglevBackend>& backends, uint16_t service) {
+  std::shared_ptr<const LookupTable> get(TableKey key, const std::vector<Backend>& backends, uint16_t service) {
     auto [it, added] = tables_.try_emplace(std::move(key));
     if (!added) return it->second;
     it->second = reuse(it->first, service);
     if (it->second == nullptr) {
       auto table = std::make_shared<LookupTable>(it->first.table_size);
-      build_maglev(backends, *table);
+      build_table(it->first.algorithm, backends, *table);
       it->second = std::move(table);
     }
     return it->second;
@@ -73,8 +74,9 @@ class TableCache {
   std::shared_ptr<const LookupTable> reuse(const TableKey& key, uint16_t service) const {
     if (previous_ == nullptr || service >= previous_->services.size()) return nullptr;
     const SnapshotService& before = previous_->services[service];
-    return before.exists && before.table_key == key.members && before.table_size == key.table_size ? before.table
-                                                                                                   : nullptr;
+    const bool equal = before.exists && before.table_key == key.members && before.algorithm == key.algorithm &&
+                       before.table_size == key.table_size;
+    return equal ? before.table : nullptr;
   }
 
   const Snapshot* previous_;
@@ -89,10 +91,11 @@ SnapshotService compile_service(const Config& config, const Service& service, co
   s.hash_fields = service.hash_fields;
   s.id = service.id;
   s.table_size = service.table_size;
+  s.algorithm = service.algorithm;
   s.policy = make_flow_policy(service, flows);
   s.name = service.name;
-  const std::vector<MaglevBackend> backends = backends_of(config, service, snapshot);
-  TableKey key = table_key(backends, service.table_size);
+  const std::vector<Backend> backends = backends_of(config, service, snapshot);
+  TableKey key = table_key(backends, service);
   s.table_key = key.members;
   s.table = tables.get(std::move(key), backends, service.id);
   return s;

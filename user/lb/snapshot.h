@@ -47,8 +47,9 @@ struct SnapshotService {
   HashFields hash_fields = HashFields::five_tuple;
   uint16_t id = kNoService;
   uint32_t table_size = 0;
+  Algorithm algorithm = Algorithm::maglev;
   std::shared_ptr<const LookupTable> table;
-  std::vector<uint64_t> table_key;  // what the table was built from
+  std::vector<uint64_t> table_key;  // what the table was built from, besides size and algorithm
   FlowPolicy policy;                // timeouts and quotas in one worker's flow table
   std::string name;
 

@@ -7,6 +7,7 @@
 
 #include "user/lb/config.h"
 #include "user/lb/maglev.h"
+#include "user/lb/rendezvous.h"
 #include "user/lb/vip_table.h"
 
 namespace xdplb {
@@ -145,6 +146,15 @@ Result<void> check_table_size(const std::string& path, uint32_t size) {
   return {};
 }
 
+// Rendezvous weighs every target for every entry, while a change of the configuration waits.
+Result<void> check_rendezvous(const std::string& path, const Service& service) {
+  const uint64_t scores = uint64_t{service.table_size} * service.targets.size();
+  if (service.algorithm != Algorithm::rendezvous || scores <= kMaxRendezvousScores) return {};
+  return fail("{}: {} is too large for rendezvous with {} targets, at most {}; or take maglev", path,
+              service.table_size, service.targets.size(),
+              prime_at_most(static_cast<uint32_t>(kMaxRendezvousScores / service.targets.size())));
+}
+
 Result<void> check_service(const std::string& path, const Config& config, const Service& service,
                            std::vector<const Service*>& last_user) {
   if (auto ok = check_name(path + ".name", service.name); !ok) return ok;
@@ -169,6 +179,7 @@ Result<void> check_service(const std::string& path, const Config& config, const 
   }
   if (auto ok = check_uses(path + ".targets", config, service, last_user); !ok) return ok;
   if (auto ok = check_table_size(path + ".table_size", service.table_size); !ok) return ok;
+  if (auto ok = check_rendezvous(path + ".table_size", service); !ok) return ok;
   if (auto ok = check_timeouts(path + ".timeouts", service.timeouts); !ok) return ok;
   if (auto ok = check_range(path + ".flow_quota_percent", service.flow_quota_percent, 1, 100); !ok) return ok;
   if (auto ok = check_range(path + ".embryonic_quota_percent", service.embryonic_quota_percent, 1, 100); !ok) {

@@ -56,6 +56,18 @@ TEST_CASE("config: every wrong value is refused with its path") {
   const Case cases[] = {
       {[](Config& c) { c.services[0].table_size = 10000; }, "services[0].table_size: 10000 is not prime (9973 is)"},
       {[](Config& c) { c.services[1].table_size = 1; }, "services[1].table_size: 1 is not within 2 to 1048576"},
+      {[](Config& c) {
+         c.services[0].table_size = 1048573;
+         c.services[0].algorithm = Algorithm::rendezvous;
+         for (uint32_t i = 2; i < 300; ++i) {
+           Target& target = c.targets.emplace_back();
+           target.name = std::to_string(i);
+           target.id = static_cast<uint16_t>(i);
+           c.services[0].targets.push_back({i, std::nullopt});
+         }
+       },
+       "services[0].table_size: 1048573 is too large for rendezvous with 300 targets, at most 894779; or take "
+       "maglev"},
       {[](Config& c) { c.targets[1].name = "a"; }, "targets[1].name: \"a\" is the name of targets[0] too"},
       {[](Config& c) { c.targets[1].name = ""; }, "targets[1].name: is empty"},
       {[](Config& c) { c.targets[1].name = "x\ny"; },

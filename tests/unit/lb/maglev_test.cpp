@@ -12,7 +12,7 @@
 namespace xdplb {
 namespace {
 
-using Table = std::vector<MaglevIndex>;
+using Table = std::vector<TableIndex>;
 
 Table populate(const std::vector<MaglevTurns>& backends, uint32_t size) {
   Table table(size, 12345);
@@ -20,15 +20,15 @@ Table populate(const std::vector<MaglevTurns>& backends, uint32_t size) {
   return table;
 }
 
-Table build(const std::vector<MaglevBackend>& backends, uint32_t size) {
+Table build(const std::vector<Backend>& backends, uint32_t size) {
   Table table(size, 12345);
   build_maglev(backends, table);
   return table;
 }
 
-std::vector<MaglevBackend> random_set(size_t n, std::mt19937_64& random) {
-  std::vector<MaglevBackend> set(n);
-  for (size_t i = 0; i < n; ++i) set[i] = {.identity = random(), .index = static_cast<MaglevIndex>(i)};
+std::vector<Backend> random_set(size_t n, std::mt19937_64& random) {
+  std::vector<Backend> set(n);
+  for (size_t i = 0; i < n; ++i) set[i] = {.identity = random(), .index = static_cast<TableIndex>(i)};
   return set;
 }
 
@@ -43,7 +43,7 @@ double disruption(size_t n, uint32_t size, int sets) {
   std::mt19937_64 random(size);
   double sum = 0;
   for (int s = 0; s < sets; ++s) {
-    std::vector<MaglevBackend> set = random_set(n, random);
+    std::vector<Backend> set = random_set(n, random);
     const Table before = build(set, size);
     set.erase(set.begin() + static_cast<std::ptrdiff_t>(random() % n));
     sum += share_moved(before, build(set, size));
@@ -53,7 +53,7 @@ double disruption(size_t n, uint32_t size, int sets) {
 
 const std::vector<MaglevTurns> kPaper = {{3, 4, 1, 0}, {0, 2, 1, 1}, {3, 1, 1, 2}};
 
-std::vector<MaglevTurns> paper_without(MaglevIndex index) {
+std::vector<MaglevTurns> paper_without(TableIndex index) {
   std::vector<MaglevTurns> rest = kPaper;
   rest.erase(rest.begin() + index);
   return rest;
@@ -90,7 +90,7 @@ TEST_CASE("maglev: golden vectors of an independent implementation", "[maglev]")
   struct Golden {
     const char* name;
     uint32_t size;
-    std::vector<MaglevBackend> backends;
+    std::vector<Backend> backends;
     Table table;
   };
   const std::vector<Golden> cases = {
@@ -103,8 +103,8 @@ TEST_CASE("maglev: golden vectors of an independent implementation", "[maglev]")
 }
 
 TEST_CASE("maglev: nothing to choose from", "[maglev]") {
-  CHECK(build({}, 7) == Table(7, kMaglevNone));
-  CHECK(build({{.identity = 1, .weight = 0, .index = 4}}, 7) == Table(7, kMaglevNone));
+  CHECK(build({}, 7) == Table(7, kNoBackend));
+  CHECK(build({{.identity = 1, .weight = 0, .index = 4}}, 7) == Table(7, kNoBackend));
   CHECK(build({{.identity = 1, .weight = 0, .index = 4}, {.identity = 2, .weight = 1, .index = 5}}, 7) ==
         Table(7, 5));
 }
@@ -112,23 +112,23 @@ TEST_CASE("maglev: nothing to choose from", "[maglev]") {
 TEST_CASE("maglev: neither the order nor the scale of weights matters", "[maglev]") {
   std::mt19937_64 random(4);
   for (int round = 0; round < 20; ++round) {
-    std::vector<MaglevBackend> set = random_set(1 + random() % 30, random);
-    for (MaglevBackend& b : set) b.weight = 1 + static_cast<uint32_t>(random() % 10);
+    std::vector<Backend> set = random_set(1 + random() % 30, random);
+    for (Backend& b : set) b.weight = 1 + static_cast<uint32_t>(random() % 10);
     const Table table = build(set, 1009);
     std::shuffle(set.begin(), set.end(), random);
     CHECK(build(set, 1009) == table);
-    for (MaglevBackend& b : set) b.weight *= 100;
+    for (Backend& b : set) b.weight *= 100;
     CHECK(build(set, 1009) == table);
   }
 }
 
 TEST_CASE("maglev: a renumbered backend keeps its entries", "[maglev]") {
   std::mt19937_64 random(5);
-  std::vector<MaglevBackend> set = random_set(20, random);
+  std::vector<Backend> set = random_set(20, random);
   const Table before = build(set, 1009);
-  for (MaglevBackend& b : set) b.index = static_cast<MaglevIndex>(b.index + 100);
+  for (Backend& b : set) b.index = static_cast<TableIndex>(b.index + 100);
   Table after = build(set, 1009);
-  for (MaglevIndex& index : after) index = static_cast<MaglevIndex>(index - 100);
+  for (TableIndex& index : after) index = static_cast<TableIndex>(index - 100);
   CHECK(after == before);
 }
 
@@ -143,10 +143,10 @@ TEST_CASE("maglev: one backend coming or going moves few entries", "[maglev]") {
 TEST_CASE("maglev: the spread is within 3 percent at M >= 100 N", "[maglev]") {
   std::mt19937_64 random(6);
   for (int round = 0; round < 60; ++round) {
-    std::vector<MaglevBackend> set = random_set(2 + random() % 60, random);
+    std::vector<Backend> set = random_set(2 + random() % 60, random);
     const uint32_t size = prime_at_most(static_cast<uint32_t>(set.size()) * 100 + 50);
     std::vector<uint32_t> count(set.size());
-    for (const MaglevIndex index : build(set, size)) ++count[index];
+    for (const TableIndex index : build(set, size)) ++count[index];
     const double share = static_cast<double>(size) / static_cast<double>(set.size());
     const auto [low, high] = std::minmax_element(count.begin(), count.end());
     CHECK(*high - *low <= 1);
@@ -158,13 +158,13 @@ TEST_CASE("maglev: the spread is within 3 percent at M >= 100 N", "[maglev]") {
 TEST_CASE("maglev: weights are kept to within two entries", "[maglev]") {
   std::mt19937_64 random(7);
   for (int round = 0; round < 60; ++round) {
-    std::vector<MaglevBackend> set = random_set(2 + random() % 60, random);
+    std::vector<Backend> set = random_set(2 + random() % 60, random);
     const uint32_t weight_limit = round % 2 == 0 ? 10 : 1000;
     uint64_t sum = 0;
-    for (MaglevBackend& b : set) sum += b.weight = 1 + static_cast<uint32_t>(random() % weight_limit);
+    for (Backend& b : set) sum += b.weight = 1 + static_cast<uint32_t>(random() % weight_limit);
     const uint32_t size = prime_at_most(static_cast<uint32_t>(set.size()) * 200 + 50);
     std::vector<uint32_t> count(set.size());
-    for (const MaglevIndex index : build(set, size)) ++count[index];
+    for (const TableIndex index : build(set, size)) ++count[index];
     for (size_t i = 0; i < set.size(); ++i) {
       const double share = static_cast<double>(size) * set[i].weight / static_cast<double>(sum);
       CHECK(count[i] >= 1);
@@ -175,7 +175,7 @@ TEST_CASE("maglev: weights are kept to within two entries", "[maglev]") {
 
 // As the heavy backend's turns are spread, a small table is not all its own.
 TEST_CASE("maglev: a heavy backend does not starve its peers", "[maglev]") {
-  const std::vector<MaglevBackend> set = {{1, 1000, 0}, {2, 1000, 1}, {3, 1, 2}};
+  const std::vector<Backend> set = {{1, 1000, 0}, {2, 1000, 1}, {3, 1, 2}};
   const Table table = build(set, 997);
   CHECK(std::count(table.begin(), table.end(), 0) >= 497);
   CHECK(std::count(table.begin(), table.end(), 1) >= 497);
@@ -186,8 +186,8 @@ TEST_CASE("maglev: a changed weight moves few entries of the others", "[maglev]"
   std::mt19937_64 random(8);
   double moved = 0;
   for (int round = 0; round < 20; ++round) {
-    std::vector<MaglevBackend> set = random_set(10, random);
-    for (MaglevBackend& b : set) b.weight = 10;
+    std::vector<Backend> set = random_set(10, random);
+    for (Backend& b : set) b.weight = 10;
     const Table before = build(set, 10007);
     set[3].weight = 5;  // its share falls from 10 to 5.3 percent: 4.7 percent have to move
     moved += share_moved(before, build(set, 10007));
@@ -198,11 +198,11 @@ TEST_CASE("maglev: a changed weight moves few entries of the others", "[maglev]"
 // Visiting every backend in every round would take 850 million visits here, thirty times what equal weights cost.
 TEST_CASE("maglev: one heavy backend among thousands makes the largest table no expensive one", "[maglev]") {
   std::mt19937_64 random(9);
-  std::vector<MaglevBackend> set = random_set(4096, random);
+  std::vector<Backend> set = random_set(4096, random);
   auto cpu_time = [&] {
     const std::clock_t start = std::clock();
     const Table table = build(set, prime_at_most(1u << 20));
-    CHECK(std::count(table.begin(), table.end(), kMaglevNone) == 0);
+    CHECK(std::count(table.begin(), table.end(), kNoBackend) == 0);
     return std::clock() - start;
   };
   const std::clock_t equal = cpu_time();

@@ -110,6 +110,30 @@ TEST_CASE("equal tables are shared between services and with the snapshot before
   CHECK(changed->services[1].table != first->services[0].table);
 }
 
+TEST_CASE("a service's algorithm fills its table, and another algorithm is another table") {
+  Config config = config_of(5);
+  std::vector<std::shared_ptr<const LookupTable>> tables;
+  std::unique_ptr<const Snapshot> snapshot;
+  for (const Algorithm algorithm : {Algorithm::maglev, Algorithm::rendezvous, Algorithm::modulo}) {
+    config.services[0].algorithm = algorithm;
+    snapshot = compile_snapshot(config, 1, snapshot.get());
+    tables.push_back(snapshot->services[0].table);
+  }
+  CHECK(*tables[0] != *tables[1]);
+  CHECK(*tables[1] != *tables[2]);
+  CHECK(*tables[0] != *tables[2]);
+  for (size_t i = 5; i < 997; ++i) REQUIRE((*tables[2])[i] == (*tables[2])[i - 5]);
+  Service second = config.services[0];
+  second.id = 1;
+  second.name = "second";
+  second.is_default = false;
+  second.algorithm = Algorithm::rendezvous;
+  config.services.push_back(second);
+  const auto both = compile_snapshot(config, 2, snapshot.get());
+  CHECK(both->services[0].table == tables[2]);
+  CHECK(*both->services[1].table == *tables[1]);
+}
+
 TEST_CASE("the hash fields decide what keeps flows together") {
   Snapshot snapshot;
   snapshot.hash_seed = 7;
