@@ -52,4 +52,12 @@ Result<void> check_range(std::string_view option, int64_t value, int64_t min, in
   return fail("{} {}: must be from {} to {}", option, value, min, max);
 }
 
+Result<void> interpret_srccidr(const std::string& text, std::optional<SourceCidr>& cidr) {
+  if (text.empty()) return {};
+  auto parsed = SourceCidr::parse(text);
+  if (!parsed) return fail("-srccidr {}", parsed.error().message);
+  cidr = *parsed;
+  return {};
+}
+
 }  // namespace xdplb::tools

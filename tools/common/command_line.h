@@ -1,5 +1,5 @@
-// What both tools' option parsers share: they describe their options to a CLI::App and hand it to parse_go_style().
-// Nothing is printed here: the program's end comes back as a value.
+// What both tools' option parsers share: they say which options there are and what values mean; parse_options() does
+// the rest. Nothing is printed here: the program's end comes back as a value.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "tools/common/early_exit.h"
+#include "tools/common/source_pool.h"
 #include "user/base/result.h"
 
 namespace xdplb::tools {
@@ -21,5 +22,23 @@ EarlyExit usage_error(std::string_view program, std::string_view text);
 
 // Fails unless min <= value <= max; `option` is named as the operator writes it.
 Result<void> check_range(std::string_view option, int64_t value, int64_t min, int64_t max);
+
+// The value of -srccidr; empty: none.
+Result<void> interpret_srccidr(const std::string& text, std::optional<SourceCidr>& cidr);
+
+// `describe` adds the options to the app, to be stored in Options, or in Raw where the text needs interpretation,
+// which is what `interpret` then does.
+template <typename Options, typename Raw>
+Parsed<Options> parse_options(const char* program, const char* about, int argc, const char* const* argv,
+                              void (*describe)(CLI::App&, Options&, Raw&),
+                              Result<void> (*interpret)(Options&, const Raw&)) {
+  Options options;
+  Raw raw;
+  CLI::App app(about, program);
+  describe(app, options, raw);
+  if (auto exit = parse_go_style(app, argc, argv)) return {std::nullopt, *exit};
+  if (auto ok = interpret(options, raw); !ok) return {std::nullopt, usage_error(program, ok.error().message)};
+  return {std::move(options), {}};
+}
 
 }  // namespace xdplb::tools

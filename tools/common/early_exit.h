@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <optional>
 #include <string>
 
 namespace xdplb::tools {
@@ -23,6 +24,13 @@ struct EarlyExit {
     fmt::print(exit_code == kExitDone ? stdout : stderr, "{}", text);
     return exit_code;
   }
+};
+
+// What reading a command line yields: either options, or why the program ends now.
+template <typename Options>
+struct Parsed {
+  std::optional<Options> options;
+  EarlyExit exit;
 };
 
 }  // namespace xdplb::tools

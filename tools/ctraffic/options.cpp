@@ -101,25 +101,13 @@ Result<void> interpret_numbers(Options& options, const Raw& raw) {
 Result<void> interpret(Options& options, const Raw& raw) {
   if (auto ok = interpret_words(options, raw); !ok) return ok;
   if (auto ok = interpret_numbers(options, raw); !ok) return ok;
-  if (raw.srccidr.empty()) return {};
-  auto cidr = tools::SourceCidr::parse(raw.srccidr);
-  if (!cidr) return fail("-srccidr {}", cidr.error().message);
-  options.source_cidr = *cidr;
-  return {};
+  return tools::interpret_srccidr(raw.srccidr, options.source_cidr);
 }
 
 }  // namespace
 
 Parsed parse(int argc, const char* const* argv) {
-  Options options;
-  Raw raw;
-  CLI::App app(kAbout, "ctraffic");
-  describe(app, options, raw);
-  if (auto exit = tools::parse_go_style(app, argc, argv)) return {std::nullopt, *exit};
-  if (auto ok = interpret(options, raw); !ok) {
-    return {std::nullopt, tools::usage_error("ctraffic", ok.error().message)};
-  }
-  return {options, {}};
+  return tools::parse_options<Options, Raw>("ctraffic", kAbout, argc, argv, describe, interpret);
 }
 
 }  // namespace xdplb::ctraffic

@@ -33,11 +33,7 @@ struct Options {
   std::string source_file;
 };
 
-// Either options, or why the program ends now.
-struct Parsed {
-  std::optional<Options> options;
-  tools::EarlyExit exit;
-};
+using Parsed = tools::Parsed<Options>;
 
 Parsed parse(int argc, const char* const* argv);
 

@@ -53,11 +53,7 @@ Result<void> interpret(Options& options, const Raw& raw) {
   if (*timeout_ns < 0) return fail("-timeout \"{}\": must not be negative", raw.timeout);
   options.timeout_ns = *timeout_ns != 0 ? *timeout_ns : default_timeout_ns(options);
 
-  if (raw.srccidr.empty()) return {};
-  auto cidr = tools::SourceCidr::parse(raw.srccidr);
-  if (!cidr) return fail("-srccidr {}", cidr.error().message);
-  options.source_cidr = *cidr;
-  return {};
+  return tools::interpret_srccidr(raw.srccidr, options.source_cidr);
 }
 
 }  // namespace
@@ -68,15 +64,7 @@ int64_t default_timeout_ns(const Options& options) {
 }
 
 Parsed parse(int argc, const char* const* argv) {
-  Options options;
-  Raw raw;
-  CLI::App app(kAbout, "mconnect");
-  describe(app, options, raw);
-  if (auto exit = tools::parse_go_style(app, argc, argv)) return {std::nullopt, *exit};
-  if (auto ok = interpret(options, raw); !ok) {
-    return {std::nullopt, tools::usage_error("mconnect", ok.error().message)};
-  }
-  return {options, {}};
+  return tools::parse_options<Options, Raw>("mconnect", kAbout, argc, argv, describe, interpret);
 }
 
 }  // namespace xdplb::mconnect

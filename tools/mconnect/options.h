@@ -26,11 +26,7 @@ struct Options {
   std::optional<tools::SourceCidr> source_cidr;
 };
 
-// Either options, or why the program ends now.
-struct Parsed {
-  std::optional<Options> options;
-  tools::EarlyExit exit;
-};
+using Parsed = tools::Parsed<Options>;
 
 Parsed parse(int argc, const char* const* argv);
 
