@@ -28,6 +28,7 @@ constexpr Command kCommands[] = {
     {"stats", "print the counters of the running daemon", setup_stats},
     {"flows", "list live flows, and make the balancer forget some", setup_flows},
     {"replay", "what the balancer would do with the packets of a capture", setup_replay},
+    {"simulate", "how many connections move when a target comes or goes", setup_simulate},
     {"version", "print the version", setup_version},
     {"completion", "print the completion script for bash", setup_completion},
 };
