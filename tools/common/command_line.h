@@ -1,4 +1,4 @@
-// What both tools' option parsers share: they say which options there are and what values mean; parse_options() does
+// What the tools' option parsers share: they say which options there are and what values mean; parse_options() does
 // the rest. Nothing is printed here: the program's end comes back as a value.
 #pragma once
 

@@ -65,6 +65,7 @@ Result<void> read_addresses(Options& options, const Raw& raw) {
 }
 
 Result<void> interpret(Options& options, const Raw& raw) {
+  if (options.version) return {};
   if (auto ok = read_addresses(options, raw); !ok) return ok;
   if (auto ok = tools::check_range("-flows", options.flows, 1, PACKET_FLOWS_MAX); !ok) return ok;
   const int64_t size_min = options.vip.is_v4() ? PACKET_BYTES_MIN4 : PACKET_BYTES_MIN6;
@@ -89,16 +90,7 @@ uint32_t batch_for(double rate) {
 }
 
 Parsed parse(int argc, const char* const* argv) {
-  Options options;
-  Raw raw;
-  CLI::App app(kAbout, "xdpgen");
-  describe(app, options, raw);
-  if (auto exit = tools::parse_go_style(app, argc, argv)) return {std::nullopt, *exit};
-  if (options.version) return {options, {}};
-  if (auto ok = interpret(options, raw); !ok) {
-    return {std::nullopt, tools::usage_error("xdpgen", ok.error().message)};
-  }
-  return {options, {}};
+  return tools::parse_options<Options, Raw>("xdpgen", kAbout, argc, argv, describe, interpret);
 }
 
 }  // namespace xdplb::xdpgen

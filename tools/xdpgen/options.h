@@ -28,10 +28,8 @@ struct Options {
   bool version = false;
 };
 
-struct Parsed {
-  std::optional<Options> options;  // where not: how the program ends
-  tools::EarlyExit exit;
-};
+using Parsed = tools::Parsed<Options>;
+
 Parsed parse(int argc, const char* const* argv);
 
 // Packets a call hands over at once: those of 10 microseconds, at most 64. A larger batch costs less a packet, and

@@ -55,6 +55,7 @@ Result<void> read_targets(Options& options, const Raw& raw) {
 }
 
 Result<void> interpret(Options& options, const Raw& raw) {
+  if (options.version) return {};
   if (options.device.empty()) return fail("-device is missing");
   if (raw.targets.empty()) return fail("-targets is missing");
   if (auto ok = read_targets(options, raw); !ok) return ok;
@@ -78,16 +79,7 @@ Result<void> interpret(Options& options, const Raw& raw) {
 }  // namespace
 
 Parsed parse(int argc, const char* const* argv) {
-  Options options;
-  Raw raw;
-  CLI::App app(kAbout, "xdpsink");
-  describe(app, options, raw);
-  if (auto exit = tools::parse_go_style(app, argc, argv)) return {std::nullopt, *exit};
-  if (options.version) return {options, {}};
-  if (auto ok = interpret(options, raw); !ok) {
-    return {std::nullopt, tools::usage_error("xdpsink", ok.error().message)};
-  }
-  return {options, {}};
+  return tools::parse_options<Options, Raw>("xdpsink", kAbout, argc, argv, describe, interpret);
 }
 
 }  // namespace xdplb::xdpsink

@@ -23,10 +23,8 @@ struct Options {
   bool version = false;
 };
 
-struct Parsed {
-  std::optional<Options> options;  // where not: how the program ends
-  tools::EarlyExit exit;
-};
+using Parsed = tools::Parsed<Options>;
+
 Parsed parse(int argc, const char* const* argv);
 
 }  // namespace xdplb::xdpsink
