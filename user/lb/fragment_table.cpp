@@ -1,6 +1,5 @@
 #include "user/lb/fragment_table.h"
 
-#include <algorithm>
 #include <atomic>
 
 #include "user/base/check.h"
@@ -35,8 +34,13 @@ class BucketLock {
   bool held_ = false;
 };
 
-bool is_live(const FragmentEntry& entry, Tick now) {
-  return entry.used != 0 && is_before(now, entry.deadline);
+// 48 bits of them last for 150,000 years.
+uint64_t ticks_of(uint64_t ns) {
+  return ns >> kTickShift;
+}
+
+bool is_live(const FragmentEntry& entry, uint64_t now_ticks) {
+  return now_ticks < entry.deadline();
 }
 
 }  // namespace
@@ -53,26 +57,21 @@ FragmentPublished FragmentTable::publish(uint64_t hash, const FragmentDecision& 
   FragmentBucket& bucket = buckets_[reduce(hash, static_cast<uint32_t>(buckets_.size()))];
   const BucketLock lock(bucket.lock);
   if (!lock.held()) return {FragmentOutcome::busy, decision};
-  const Tick now = to_tick(now_ns);
-  const Tick deadline = now + std::min<Tick>(to_tick(ttl_ns) + 2, kMaxTimeoutTicks);
+  const uint64_t now = ticks_of(now_ns);
   FragmentEntry* room = bucket.entries.data();
   for (FragmentEntry& entry : bucket.entries) {
     if (is_live(entry, now) && entry.hash == hash) {
       if (entry.flow == decision.flow) return {FragmentOutcome::known, entry.decision()};
-      entry.used = 0;  // the identification is used again
+      entry.set_deadline(0);  // the identification is used again
       room = &entry;
       break;
     }
     // A free one before any other, else the one that ends first.
-    if (is_live(*room, now) && (!is_live(entry, now) || is_before(entry.deadline, room->deadline))) room = &entry;
+    if (is_live(*room, now) && (!is_live(entry, now) || entry.deadline() < room->deadline())) room = &entry;
   }
   const FragmentOutcome outcome = is_live(*room, now) ? FragmentOutcome::evicted : FragmentOutcome::published;
-  *room = {.hash = hash,
-           .target = decision.target,
-           .service = decision.service,
-           .used = 1,
-           .flow = decision.flow,
-           .deadline = deadline};
+  *room = {.hash = hash, .target = decision.target, .service = decision.service, .flow = decision.flow};
+  room->set_deadline(now + ticks_of(ttl_ns) + 2);
   return {outcome, decision};
 }
 
@@ -81,7 +80,7 @@ std::optional<FragmentDecision> FragmentTable::find(uint64_t hash, uint64_t now_
   const BucketLock lock(bucket.lock);
   if (!lock.held()) return std::nullopt;
   for (const FragmentEntry& entry : bucket.entries) {
-    if (entry.hash == hash && is_live(entry, to_tick(now_ns))) return entry.decision();
+    if (entry.hash == hash && is_live(entry, ticks_of(now_ns))) return entry.decision();
   }
   return std::nullopt;
 }

@@ -48,10 +48,17 @@ struct FragmentEntry {
   uint64_t hash = 0;
   FlowTarget target;
   uint16_t service = 0;
-  uint16_t used = 0;  // 0: never written
+  // In ticks (user/lb/flow_state.h), 48 bits: nobody sweeps this table, so a deadline must still be over in years,
+  // when the 32 bits of a flow's would have come round. 0: free.
+  uint16_t deadline_high = 0;
   uint32_t flow = 0;
-  Tick deadline = 0;
+  uint32_t deadline_low = 0;
 
+  [[nodiscard]] uint64_t deadline() const { return uint64_t{deadline_high} << 32 | deadline_low; }
+  void set_deadline(uint64_t ticks) {
+    deadline_high = static_cast<uint16_t>(ticks >> 32);
+    deadline_low = static_cast<uint32_t>(ticks);
+  }
   [[nodiscard]] FragmentDecision decision() const { return {.target = target, .service = service, .flow = flow}; }
 };
 static_assert(sizeof(FragmentEntry) == 24);

@@ -53,6 +53,18 @@ TEST_CASE("fragment table: a decision lasts for its time", "[fragment]") {
   CHECK(rig.find(1, kStart + kTtl + kSecond / 10) == decision(8));
 }
 
+TEST_CASE("fragment table: a decision that is over stays over, for years", "[fragment]") {
+  Rig rig;
+  rig.publish(1, decision(7));
+  for (uint64_t days = 1; days < 20'000; days += 7) REQUIRE_FALSE(rig.find(1, kStart + days * 86400 * kSecond));
+  // And the time in which it is in force does not end where 32 bits of ticks do.
+  const uint64_t wrap = (uint64_t{1} << 32) << kTickShift;
+  rig.publish(2, decision(8), wrap - kSecond);
+  CHECK(rig.find(2, wrap - kSecond) == decision(8));
+  CHECK(rig.find(2, wrap + kSecond / 2) == decision(8));
+  CHECK_FALSE(rig.find(2, wrap + 2 * kSecond));
+}
+
 TEST_CASE("fragment table: a duplicate of the first fragment follows it", "[fragment]") {
   Rig rig;
   rig.publish(1, decision(7));
