@@ -64,6 +64,7 @@ class Replay : private WorkerObserver {
   Replay(const Config& config, Sink sink, MappedRegion frames, MappedRegion flow_memory);
   [[nodiscard]] WorkerParts parts(const EgressRules& rules);
   void pass_time(uint64_t until_ns);
+  void idle_until(uint64_t until_ns);
   void turn(uint64_t now_ns);
 
   void on_batch(const Batch& batch) override;
