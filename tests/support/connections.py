@@ -46,6 +46,17 @@ def wait_established(lab: Lab, expected: dict[str, int]) -> None:
     wait_until(as_expected, what=lambda: f"connections at the servers: {seen}, not {expected}", every=0.1)
 
 
+def wait_acknowledged(lab: Lab) -> None:
+    """Until no server waits for an acknowledgement. One that does sends again, and what the client then says to that may
+    reach it or another server, as the targets are at that time."""
+
+    def unacknowledged() -> dict[str, int]:
+        sums = {node.name: sum(int(line.split()[1]) for line in established(node, CTRAFFIC_PORT)) for node in lab.servers}
+        return {name: count for name, count in sums.items() if count}
+
+    wait_until(lambda: not unacknowledged(), what=lambda: f"bytes not acknowledged: {unacknowledged()}", every=0.05)
+
+
 class Connections:
     """TCP connections, or UDP sockets, from one machine to a VIP. `server` says which server each is with."""
 
