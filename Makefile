@@ -316,6 +316,20 @@ $(BUILD)/%_bench: $(BUILD)/obj/tests/bench/%_bench.o $(BUILD)/libbench.a
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lbenchmark
 
+GRAPH_PKGS := gnuplot-nox
+
+.PHONY: deps-graph
+deps-graph: deps
+	@missing=$$(for p in $(GRAPH_PKGS); do dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | \
+	    grep -qx installed || echo $$p; done); \
+	[ -z "$$missing" ] || { apt-get update -q >/dev/null && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing >/dev/null; }
+
+.PHONY: scale-graph
+scale-graph: all deps-graph ## the scaling test as a picture, build/scale.svg: 400 connections, servers go and come (root)
+	$(Q)exec env XDPLB_BUILD=$(abspath $(BUILD)) tools/lab/lab sandbox --exclusive -- $(PYTHON) tests/scale_graph.py \
+	    $(BUILD)/scale.svg
+
 .PHONY: vm-test
 vm-test: deps-vm ## install what is missing, build, xdplb in virtual machines: zero copy, an old kernel (tests/vm)
 	$(Q)$(MAKE) --no-print-directory all
