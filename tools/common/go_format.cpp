@@ -103,7 +103,8 @@ std::string rfc3339(const timespec& time) {
 
 double seconds(int64_t ns) {
   constexpr int64_t kNs = 1'000'000'000;
-  return static_cast<double>(ns / kNs) + static_cast<double>(ns % kNs) / 1e9;
+  const int64_t whole = ns / kNs;
+  return static_cast<double>(whole) + static_cast<double>(ns % kNs) / 1e9;
 }
 
 }  // namespace xdplb::tools

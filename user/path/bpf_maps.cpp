@@ -99,8 +99,9 @@ Result<BpfMaps> BpfMaps::of_program(int prog_fd) {
       return fail_errno(errno, "Cannot open BPF map {} of the XDP program", id);
     }
     for (const auto& want : wanted) {
-      if (has_shape(info, want.shape)) *want.fd = std::move(fd);
-      if (!fd.is_open()) break;
+      if (!has_shape(info, want.shape)) continue;
+      *want.fd = std::move(fd);
+      break;
     }
   }
   for (const auto& want : wanted) {

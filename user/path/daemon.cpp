@@ -150,7 +150,7 @@ std::vector<std::string> Daemon::warnings() const {
 
 std::vector<std::string> Daemon::start_report() const {
   std::vector<std::string> lines;
-  for (const auto& [what, how] : modes_) lines.push_back(what + ": " + how);
+  for (const auto& [what, how] : modes_) lines.push_back(fmt::format("{}: {}", what, how));
   const std::string reason = loop_->fallback_reason().empty() ? "" : " (" + loop_->fallback_reason() + ")";
   lines.push_back(fmt::format("control: {}{}", loop_->name(), reason));
   lines.push_back(fmt::format("flows: {} per worker, {:.1f} MiB at most; {}", options_.flows,
