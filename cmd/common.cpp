@@ -3,9 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <cstdio>
-#include <fstream>
 
-#include "user/ctl/config_json.h"
 #include "user/ctl/stats_segment.h"
 
 namespace xdplb {
@@ -19,18 +17,6 @@ Result<ConfigStore> open_store(const std::string& shm, ConfigStore::Access acces
   const auto name = ShmName::parse(shm);
   if (!name) return name.error();
   return ConfigStore::open(*name, access);
-}
-
-Result<Config> read_config_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return fail_errno(errno, "Cannot open {}", path);
-  std::string text(kMaxConfigFileBytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad()) return fail("Cannot read {}", path);
-  text.resize(static_cast<size_t>(file.gcount()));
-  auto config = config_from_json(text);
-  if (!config) return fail("{}: {}", path, config.error().message);
-  return config;
 }
 
 Result<uint32_t> parse_index(std::string_view text, size_t count) {

@@ -14,9 +14,6 @@ namespace xdplb {
 
 Result<ConfigStore> open_store(const std::string& shm, ConfigStore::Access access);
 
-// A configuration file. Errors begin with its name.
-Result<Config> read_config_file(const std::string& path);
-
 // "Invalid index [99]" where the text is not one of 0..count-1.
 Result<uint32_t> parse_index(std::string_view text, size_t count);
 

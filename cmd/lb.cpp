@@ -136,6 +136,7 @@ Action setup_lb(CLI::App& app) {
   auto words = std::make_shared<Words>();
   LbOptions& lb = words->lb;
   add_shm_option(app, lb.shm);
+  app.add_option("--config", lb.config, "configuration file; SIGHUP reads it again");
   app.add_option("--idev", lb.ingress, "ingress interface; a list for the members of a bond")
       ->required()
       ->delimiter(',');

@@ -6,6 +6,7 @@
 
 #include "cmd/common.h"
 #include "user/ctl/capture_file.h"
+#include "user/ctl/config_file.h"
 #include "user/path/replay.h"
 
 namespace xdplb {

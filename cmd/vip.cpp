@@ -5,7 +5,7 @@
 
 #include "cmd/common.h"
 #include "cmd/operator_vips.h"
-#include "cmd/vip_check.h"
+#include "user/ctl/vip_check.h"
 
 namespace xdplb {
 namespace {
@@ -31,7 +31,7 @@ Result<int> run_add(const Options& options) {
   const auto vips = parse_all(options.addresses);
   if (!vips) return vips.error();
   if (!options.force) {
-    if (auto ok = check_vips_are_harmless(*vips); !ok) return ok.error();
+    if (auto ok = check_vips_are_harmless(*vips); !ok) return fail("{}; --force if meant", ok.error().message);
   }
   auto store = open_store(options.shm, ConfigStore::Access::write);
   if (!store) return store.error();

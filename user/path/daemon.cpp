@@ -3,15 +3,13 @@
 #include <unistd.h>
 #include <csignal>
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <ctime>
 
 #include "user/base/clock.h"
 #include "user/base/log.h"
 #include "user/base/random.h"
-#include "user/lb/config_diff.h"
+#include "user/ctl/config_file.h"
 #include "user/path/gather_stats.h"
 #include "user/path/privileges.h"
 #include "user/path/vip_rules.h"
@@ -30,10 +28,20 @@ uint64_t realtime_ns() {
 Result<std::unique_ptr<Daemon>> Daemon::create(const LbOptions& options) {
   auto name = ShmName::parse(options.shm);
   if (!name) return name.error();
-  auto store = ConfigStore::open(*name, ConfigStore::Access::write);
+  std::optional<Config> file;
+  if (!options.config.empty()) {
+    auto read = read_config_file(options.config);
+    if (!read) return read.error();
+    if (auto r = check_config_on_host(*read); !r) return fail("{}: {}", options.config, r.error().message);
+    file = std::move(*read);
+  }
+  auto store = file ? open_or_create_store(*name, *file) : ConfigStore::open(*name, ConfigStore::Access::write);
   if (!store) return store.error();
   auto lock = store->acquire_daemon_lock();
   if (!lock) return lock.error();
+  if (file) {
+    if (auto r = publish_config(*store, *file); !r) return r.error();
+  }
   std::unique_ptr<Daemon> daemon(new Daemon(options, std::move(*name), std::move(*store), std::move(*lock)));
   if (auto r = daemon->start(); !r) return r.error();
   return daemon;
@@ -109,7 +117,10 @@ Result<void> Daemon::watch() {
   if (!links) return links.error();
   links_ = std::move(*links);
   auto signals = loop_->on_signals({SIGINT, SIGTERM, SIGHUP}, [this](int signal) {
-    if (signal == SIGHUP) return;  // no file to read again
+    if (signal == SIGHUP) {
+      reload_config();
+      return;
+    }
     log_info("stopping on {}", signal == SIGINT ? "SIGINT" : "SIGTERM");
     loop_->stop();
   });
@@ -151,6 +162,9 @@ std::vector<std::string> Daemon::warnings() const {
 std::vector<std::string> Daemon::start_report() const {
   std::vector<std::string> lines;
   for (const auto& [what, how] : modes_) lines.push_back(fmt::format("{}: {}", what, how));
+  if (!options_.config.empty()) {
+    lines.push_back(fmt::format("config: {}, generation {}", options_.config, snapshots_->current().generation));
+  }
   const std::string reason = loop_->fallback_reason().empty() ? "" : " (" + loop_->fallback_reason() + ")";
   lines.push_back(fmt::format("control: {}{}", loop_->name(), reason));
   lines.push_back(fmt::format("flows: {} per worker, {:.1f} MiB at most; {}", options_.flows,
@@ -167,97 +181,6 @@ std::vector<std::string> Daemon::start_report() const {
 void Daemon::follow() {
   follow_config();
   queries_->advance(plane_ == nullptr ? 0 : plane_->rigs().size(), monotonic_ns());
-}
-
-// --- configuration ---
-
-void Daemon::follow_config() {
-  const auto generation = store_.generation();
-  if (!generation) {
-    if (seen_generation_ != 0) log_error("{}; the configuration in force stays", generation.error().message);
-    seen_generation_ = 0;  // said once
-    return;
-  }
-  if (*generation != seen_generation_) {
-    seen_generation_ = *generation;
-    if (auto stored = store_.read(); stored) {
-      adopt(*stored);
-    } else {
-      refuse(*generation, stored.error().message);
-    }
-  }
-  if (adoption_.adopted_generation != snapshots_->current().generation) report_adoption();
-}
-
-void Daemon::adopt(const StoredConfig& stored) {
-  if (stored.generation <= snapshots_->current().generation) return;
-  auto next = with_options(stored.config);
-  if (!next) {
-    refuse(stored.generation, next.error().message);
-    return;
-  }
-  if (programs_.ingress != nullptr) {
-    if (auto r = programs_.ingress->maps().set_vips(kernel_vips(*next)); !r) {
-      refuse(stored.generation, r.error().message);
-      return;
-    }
-  }
-  const std::vector<std::string> changes = describe_changes(config_, *next);
-  config_ = std::move(*next);
-  slots_->flows->name_services(config_);
-  snapshots_->publish(compile_snapshot(config_, stored.generation, &snapshots_->current(), options_.flows));
-  // A script may change hundreds of things at once: the first say what is going on.
-  constexpr size_t kLinesMax = 8;
-  for (size_t i = 0; i < std::min(changes.size(), kLinesMax); ++i) {
-    log_info("generation {}: {}", stored.generation, changes[i]);
-  }
-  if (changes.size() > kLinesMax)
-    log_info("generation {}: and {} more", stored.generation, changes.size() - kLinesMax);
-  const Tier& tier = snapshots_->current().tier;
-  if (auto r = tier_->set(tier); !r) log_warning("{}; every peer counts as gone", r.error().message);
-  if (plane_ != nullptr && plane_->has_tier() != tier.exists()) {
-    lose_plane(tier.exists() ? "there are other balancers to send to now" : "there are no other balancers any more");
-  }
-}
-
-// The members are named on the command line; which of them we are, our MAC tells.
-Result<void> Daemon::resolve_tier() {
-  if (options_.lb_tier.empty()) return {};
-  std::vector<std::string> ours;
-  for (const std::string& name : options_.ingress) {
-    const auto link = query_link(name);
-    if (!link) return link.error();
-    const auto own = std::find(options_.lb_tier.begin(), options_.lb_tier.end(), link->mac);
-    if (own != options_.lb_tier.end()) {
-      tier_option_ = {static_cast<uint32_t>(own - options_.lb_tier.begin()), options_.lb_tier};
-      return {};
-    }
-    ours.push_back(fmt::format("[{}] has {}", name, to_string(link->mac)));
-  }
-  return fail("Invalid --lb-tier: none of its MACs is ours: {}", fmt::join(ours, ", "));
-}
-
-Result<Config> Daemon::with_options(Config config) const {
-  if (!tier_option_) return config;
-  config.lb_tier = *tier_option_;
-  if (auto r = validate_config(config); !r) return fail("with --lb-tier: {}", r.error().message);
-  return config;
-}
-
-void Daemon::refuse(uint64_t generation, const std::string& why) {
-  log_error("configuration generation {} is not usable: {}; generation {} stays in force", generation, why,
-            snapshots_->current().generation);
-  adoption_.refused_generation = generation;
-  adoption_.refused_why = why;
-  if (auto r = stats_->write_adoption(adoption_); !r) log_warning("{}", r.error().message);
-}
-
-// Every worker has moved on: old snapshots are freed, and whoever waits for the change is told.
-void Daemon::report_adoption() {
-  const std::vector<WorkerEpoch*> workers = slots_->epoch_list();
-  if (!snapshots_->collect(workers)) return;
-  adoption_.adopted_generation = snapshots_->current().generation;
-  if (auto r = stats_->write_adoption(adoption_); !r) log_warning("{}", r.error().message);
 }
 
 // --- devices ---

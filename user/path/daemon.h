@@ -55,6 +55,7 @@ class Daemon {
   void follow();  // what is to be done every few milliseconds
 
   // The configuration.
+  void reload_config();
   void follow_config();
   void adopt(const StoredConfig& stored);
   // What is stored, and what the command line says beside it.

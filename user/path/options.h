@@ -18,6 +18,7 @@ enum class ChecksumChoice : uint8_t { automatic, complete, none };
 
 struct LbOptions {
   std::string shm = "xdplb";
+  std::string config;                // a configuration file; empty: what the commands put into the shared memory
   std::vector<std::string> ingress;  // --idev; the members of a bond
   std::string egress;                // --edev; the same as the only --idev: one-arm
   std::vector<uint32_t> queues;      // of each ingress device; empty: all

@@ -1,4 +1,4 @@
-#include "cmd/vip_check.h"
+#include "user/ctl/vip_check.h"
 
 #include <algorithm>
 
@@ -22,15 +22,13 @@ constexpr Special kSpecial[] = {
     {"255.255.255.255/32", "broadcast: DHCP needs it"},
 };
 
-constexpr std::string_view kWayOut = "--force if meant";
-
 }  // namespace
 
 Result<void> check_vip_range(const IpPrefix& vip) {
   if (vip.len == kV4PrefixBits && vip.addr.is_v4()) {
-    return fail("{} would take every packet of this host; {}", to_string(vip), kWayOut);
+    return fail("{} would take every packet of this host", to_string(vip));
   }
-  if (vip.len == 0) return fail("{} would take every packet of this host; {}", to_string(vip), kWayOut);
+  if (vip.len == 0) return fail("{} would take every packet of this host", to_string(vip));
   const auto all_v4 = parse_prefix("0.0.0.0/0");
   if (!all_v4) return all_v4.error();
   if (vip.len < kV4PrefixBits && vip.contains(all_v4->addr)) {
@@ -40,10 +38,10 @@ Result<void> check_vip_range(const IpPrefix& vip) {
     const auto range = parse_prefix(special.prefix);
     if (!range) return range.error();
     if (range->contains(vip.addr) && range->len <= vip.len) {
-      return fail("{} is {}; {}", to_string(vip), special.what, kWayOut);
+      return fail("{} is {}", to_string(vip), special.what);
     }
     if (vip.contains(range->addr) && vip.len < range->len) {
-      return fail("{} contains {} ({}); {}", to_string(vip), special.prefix, special.what, kWayOut);
+      return fail("{} contains {} ({})", to_string(vip), special.prefix, special.what);
     }
   }
   return {};
@@ -54,13 +52,12 @@ Result<void> check_vip_host(const IpPrefix& vip, const std::vector<LinkAddress>&
   for (const LinkAddress& address : own) {
     if (!vip.contains(address.prefix.addr)) continue;
     const std::string ours = to_string(address.prefix.addr);
-    return fail("{} would cut the host off from its own address {}: it must not be an address of the balancer; {}",
-                to_string(vip), ours, kWayOut);
+    return fail("{} would cut the host off from its own address {}: it must not be an address of the balancer",
+                to_string(vip), ours);
   }
   for (const Gateway& gateway : gateways) {
     if (!vip.contains(gateway.address)) continue;
-    return fail("{} would cut the host off from its gateway {}; {}", to_string(vip), to_string(gateway.address),
-                kWayOut);
+    return fail("{} would cut the host off from its gateway {}", to_string(vip), to_string(gateway.address));
   }
   return {};
 }

@@ -1,0 +1,121 @@
+// What the daemon does about its configuration: it follows the shared memory, and reads its file again when told to.
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "user/base/log.h"
+#include "user/ctl/config_file.h"
+#include "user/lb/config_diff.h"
+#include "user/path/daemon.h"
+#include "user/path/vip_rules.h"
+
+namespace xdplb {
+
+// A file that cannot be used changes nothing, and is said in one line.
+void Daemon::reload_config() {
+  const uint64_t in_force = snapshots_->current().generation;
+  if (options_.config.empty()) {
+    log_info("SIGHUP: no --config, nothing to read again");
+    return;
+  }
+  const auto generation = publish_config_file(store_, options_.config);
+  if (!generation) {
+    log_error("SIGHUP: {}; generation {} stays in force", generation.error().message, in_force);
+  } else if (*generation == in_force) {
+    log_info("SIGHUP: {} says what is in force, generation {}", options_.config, in_force);
+  } else {
+    log_info("SIGHUP: {} read, generation {}", options_.config, *generation);
+    follow_config();
+  }
+}
+
+void Daemon::follow_config() {
+  const auto generation = store_.generation();
+  if (!generation) {
+    if (seen_generation_ != 0) log_error("{}; the configuration in force stays", generation.error().message);
+    seen_generation_ = 0;  // said once
+    return;
+  }
+  if (*generation != seen_generation_) {
+    seen_generation_ = *generation;
+    if (auto stored = store_.read(); stored) {
+      adopt(*stored);
+    } else {
+      refuse(*generation, stored.error().message);
+    }
+  }
+  if (adoption_.adopted_generation != snapshots_->current().generation) report_adoption();
+}
+
+void Daemon::adopt(const StoredConfig& stored) {
+  if (stored.generation <= snapshots_->current().generation) return;
+  auto next = with_options(stored.config);
+  if (!next) {
+    refuse(stored.generation, next.error().message);
+    return;
+  }
+  if (programs_.ingress != nullptr) {
+    if (auto r = programs_.ingress->maps().set_vips(kernel_vips(*next)); !r) {
+      refuse(stored.generation, r.error().message);
+      return;
+    }
+  }
+  const std::vector<std::string> changes = describe_changes(config_, *next);
+  config_ = std::move(*next);
+  slots_->flows->name_services(config_);
+  snapshots_->publish(compile_snapshot(config_, stored.generation, &snapshots_->current(), options_.flows));
+  // A script may change hundreds of things at once: the first say what is going on.
+  constexpr size_t kLinesMax = 8;
+  for (size_t i = 0; i < std::min(changes.size(), kLinesMax); ++i) {
+    log_info("generation {}: {}", stored.generation, changes[i]);
+  }
+  if (changes.size() > kLinesMax)
+    log_info("generation {}: and {} more", stored.generation, changes.size() - kLinesMax);
+  const Tier& tier = snapshots_->current().tier;
+  if (auto r = tier_->set(tier); !r) log_warning("{}; every peer counts as gone", r.error().message);
+  if (plane_ != nullptr && plane_->has_tier() != tier.exists()) {
+    lose_plane(tier.exists() ? "there are other balancers to send to now" : "there are no other balancers any more");
+  }
+}
+
+// The members are named on the command line; which of them we are, our MAC tells.
+Result<void> Daemon::resolve_tier() {
+  if (options_.lb_tier.empty()) return {};
+  std::vector<std::string> ours;
+  for (const std::string& name : options_.ingress) {
+    const auto link = query_link(name);
+    if (!link) return link.error();
+    const auto own = std::find(options_.lb_tier.begin(), options_.lb_tier.end(), link->mac);
+    if (own != options_.lb_tier.end()) {
+      tier_option_ = {static_cast<uint32_t>(own - options_.lb_tier.begin()), options_.lb_tier};
+      return {};
+    }
+    ours.push_back(fmt::format("[{}] has {}", name, to_string(link->mac)));
+  }
+  return fail("Invalid --lb-tier: none of its MACs is ours: {}", fmt::join(ours, ", "));
+}
+
+Result<Config> Daemon::with_options(Config config) const {
+  if (!tier_option_) return config;
+  config.lb_tier = *tier_option_;
+  if (auto r = validate_config(config); !r) return fail("with --lb-tier: {}", r.error().message);
+  return config;
+}
+
+void Daemon::refuse(uint64_t generation, const std::string& why) {
+  log_error("configuration generation {} is not usable: {}; generation {} stays in force", generation, why,
+            snapshots_->current().generation);
+  adoption_.refused_generation = generation;
+  adoption_.refused_why = why;
+  if (auto r = stats_->write_adoption(adoption_); !r) log_warning("{}", r.error().message);
+}
+
+// Every worker has moved on: old snapshots are freed, and whoever waits for the change is told.
+void Daemon::report_adoption() {
+  const std::vector<WorkerEpoch*> workers = slots_->epoch_list();
+  if (!snapshots_->collect(workers)) return;
+  adoption_.adopted_generation = snapshots_->current().generation;
+  if (auto r = stats_->write_adoption(adoption_); !r) log_warning("{}", r.error().message);
+}
+
+}  // namespace xdplb
