@@ -9,10 +9,6 @@ namespace {
 
 constexpr uint64_t kNsPerSecond = 1'000'000'000;
 
-bool is_syn(uint8_t flags) {
-  return (flags & (kTcpSyn | kTcpAck | kTcpRst | kTcpFin)) == kTcpSyn;
-}
-
 uint32_t percent_of(uint32_t flows, uint32_t percent) {
   return std::max(1u, static_cast<uint32_t>(uint64_t{flows} * percent / 100));
 }
@@ -63,10 +59,6 @@ FlowState first_state(uint8_t protocol, uint8_t tcp_flags) {
   if (is_syn(tcp_flags)) return FlowState::embryonic;
   if ((tcp_flags & (kTcpFin | kTcpRst)) != 0) return FlowState::none;
   return FlowState::unconfirmed;
-}
-
-bool starts_anew(FlowState state, uint8_t tcp_flags) {
-  return is_syn(tcp_flags) && (state == FlowState::closing || state == FlowState::reset);
 }
 
 }  // namespace xdplb

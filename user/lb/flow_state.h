@@ -67,7 +67,12 @@ inline FlowState next_state(FlowState state, uint8_t tcp_flags);
 
 // Whether a packet for a live flow begins a new one under the same ports: a SYN after FIN or RST. Its target is then
 // chosen anew.
-bool starts_anew(FlowState state, uint8_t tcp_flags);
+inline bool is_syn(uint8_t tcp_flags) {
+  return (tcp_flags & (kTcpSyn | kTcpAck | kTcpRst | kTcpFin)) == kTcpSyn;
+}
+inline bool starts_anew(FlowState state, uint8_t tcp_flags) {
+  return is_syn(tcp_flags) && (state == FlowState::closing || state == FlowState::reset);
+}
 
 constexpr FlowState compute_next_state(FlowState state, uint8_t tcp_flags) {
   if (state == FlowState::udp || state == FlowState::other) return state;

@@ -76,10 +76,10 @@ class FlowTable {
   void prefetch_near(uint64_t hash) const { __builtin_prefetch(buckets_ + near_bucket(hash, buckets_n_)); }
   void prefetch_far(uint64_t hash) const { __builtin_prefetch(buckets_ + far_bucket(hash, buckets_n_)); }
   [[nodiscard]] FlowHit find_near(uint64_t hash, uint64_t now_ns) const {
-    return find_in_bucket(buckets_, near_bucket(hash, buckets_n_), FlowTag(hash), to_tick(now_ns));
+    return find_own(near_bucket(hash, buckets_n_), FlowTag(hash), to_tick(now_ns));
   }
   [[nodiscard]] FlowHit find_far(uint64_t hash, uint64_t now_ns) const {
-    return find_in_bucket(buckets_, far_bucket(hash, buckets_n_), FlowTag(hash), to_tick(now_ns));
+    return find_own(far_bucket(hash, buckets_n_), FlowTag(hash), to_tick(now_ns));
   }
   [[nodiscard]] FlowHit find(uint64_t hash, uint64_t now_ns) const {
     const FlowHit hit = find_near(hash, now_ns);
@@ -117,6 +117,7 @@ class FlowTable {
  private:
   FlowTable(std::span<std::byte> memory, const FlowGeometry& geometry, const FlowReader& reader);
 
+  [[nodiscard]] FlowHit find_own(uint32_t index, FlowTag tag, Tick now) const;
   void write(uint32_t slot, uint64_t place, uint64_t life, const FlowCold& cold);
   void free_slot(uint32_t slot, uint64_t life, FlowCounter why);
   void reclaim(uint32_t bucket, Tick now);
@@ -147,6 +148,23 @@ class FlowTable {
   uint64_t secret_;
   FlowReader reader_;
 };
+
+// As find_in_bucket, for the owner: nothing changes while it looks, so every load is relaxed and no second look
+// taken.
+inline FlowHit FlowTable::find_own(uint32_t index, FlowTag tag, Tick now) const {
+  static_assert(kBucketWays == 4);
+  const FlowBucket& bucket = buckets_[index];
+  const auto place = [&](uint32_t way) { return load_word(bucket.place[way], std::memory_order_relaxed); };
+  const auto match = [&](uint32_t way) { return static_cast<uint32_t>(place(way) >> 32 == tag.low) << way; };
+  for (uint32_t matches = match(0) | match(1) | match(2) | match(3); matches != 0; matches &= matches - 1) {
+    const auto way = static_cast<uint32_t>(std::countr_zero(matches));
+    const uint64_t life = load_word(bucket.life[way], std::memory_order_relaxed);
+    if ((life & 0xffff) != tag.high || !is_live(life, now)) continue;
+    return {
+        .slot = index * kBucketWays + way, .service = service_of(life), .state = state_of(life), .place = place(way)};
+  }
+  return {};
+}
 
 inline bool FlowTable::touch(const FlowHit& hit, uint8_t tcp_flags, const FlowPolicy& policy, uint64_t now_ns) {
   FlowBucket& bucket = buckets_[hit.slot / kBucketWays];

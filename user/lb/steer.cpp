@@ -34,28 +34,21 @@ void choose(const Snapshot& snapshot, PacketColumns& packets, uint32_t i) {
 Steering::Steering(const SteeringParts& parts) : parts_(parts), fragments_(parts.fragments, parts.fragment_secret) {}
 
 void Steering::steer(const Snapshot& snapshot, PacketColumns& packets, uint32_t count, uint64_t now_ns) {
-  match_services(snapshot, packets, count);
-  look_up(packets, count);
+  look_up(snapshot, packets, count);
   find(packets, count, now_ns);
   decide(snapshot, packets, count, now_ns);
 }
 
-void Steering::match_services(const Snapshot& snapshot, PacketColumns& packets, uint32_t count) {
+// One loop for both, because buckets come from memory at a pace of their own: matching the next packet fills the
+// time.
+void Steering::look_up(const Snapshot& snapshot, PacketColumns& packets, uint32_t count) const {
   for (uint32_t i = 0; i < count; ++i) {
     packets.service[i] = kNoService;
-    packets.target[i] = kNoTarget;
-    packets.flow[i] = FlowUse::none;
-    packets.hit[i] = {};
     if (packets.fate[i] != Fate::forward) continue;
     packets.service[i] = service_of(snapshot.vips, packets.info[i]);
-    if (packets.service[i] == kNoService) packets.drop(i, Reason::no_service);
-  }
-}
-
-void Steering::look_up(PacketColumns& packets, uint32_t count) const {
-  for (uint32_t i = 0; i < count; ++i) {
-    if (packets.fate[i] != Fate::forward) continue;
-    if (packets.info[i].kind == PacketKind::later_fragment) {
+    if (packets.service[i] == kNoService) {
+      packets.drop(i, Reason::no_service);
+    } else if (packets.info[i].kind == PacketKind::later_fragment) {
       packets.hash[i] = fragments_.hash(fragment_key(packets.info[i]));
     } else {
       packets.hash[i] = parts_.flows->hash(packets.info[i].key);
@@ -72,23 +65,8 @@ void Steering::find(PacketColumns& packets, uint32_t count, uint64_t now_ns) con
   }
 }
 
-void Steering::decide(const Snapshot& snapshot, PacketColumns& packets, uint32_t count, uint64_t now_ns) {
-  for (uint32_t i = 0; i < count; ++i) {
-    if (packets.fate[i] != Fate::forward) continue;
-    switch (packets.info[i].kind) {
-      case PacketKind::transport:
-      case PacketKind::other:
-      case PacketKind::first_fragment: decide_flow(snapshot, packets, i, now_ns); break;
-      case PacketKind::icmp_error: decide_error(snapshot, packets, i, now_ns); break;
-      case PacketKind::later_fragment:
-        follow_first(snapshot, packets, i, fragments_.find(packets.hash[i], now_ns));
-        break;
-      case PacketKind::icmp_echo: choose(snapshot, packets, i); break;
-    }
-  }
-}
-
-bool Steering::follow(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, FlowHit hit, uint64_t now_ns) {
+inline bool Steering::follow(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, const FlowHit& hit,
+                             uint64_t now_ns) {
   const uint8_t tcp_flags = packets.info[i].tcp_flags;
   if (starts_anew(hit.state, tcp_flags) || !keeps_flows(snapshot, hit.target())) {
     parts_.flows->remove(hit);
@@ -101,6 +79,32 @@ bool Steering::follow(const Snapshot& snapshot, PacketColumns& packets, uint32_t
   packets.target[i] = hit.target().id;
   packets.flow[i] = FlowUse::hit;
   return true;
+}
+
+void Steering::decide(const Snapshot& snapshot, PacketColumns& packets, uint32_t count, uint64_t now_ns) {
+  for (uint32_t i = 0; i < count; ++i) {
+    if (packets.fate[i] != Fate::forward) continue;
+    // Nearly all packets: of a flow that was found and goes on as before.
+    if (packets.info[i].kind == PacketKind::transport && packets.hit[i] &&
+        follow(snapshot, packets, i, packets.hit[i], now_ns)) {
+      continue;
+    }
+    decide_other(snapshot, packets, i, now_ns);
+  }
+}
+
+void Steering::decide_other(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, uint64_t now_ns) {
+  packets.flow[i] = FlowUse::none;
+  switch (packets.info[i].kind) {
+    case PacketKind::transport:
+    case PacketKind::other:
+    case PacketKind::first_fragment: decide_flow(snapshot, packets, i, now_ns); break;
+    case PacketKind::icmp_error: decide_error(snapshot, packets, i, now_ns); break;
+    case PacketKind::later_fragment:
+      follow_first(snapshot, packets, i, fragments_.find(packets.hash[i], now_ns));
+      break;
+    case PacketKind::icmp_echo: choose(snapshot, packets, i); break;
+  }
 }
 
 void Steering::decide_flow(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, uint64_t now_ns) {
@@ -154,10 +158,10 @@ void Steering::decide_error(const Snapshot& snapshot, PacketColumns& packets, ui
 }
 
 void Steering::steer_held(const Snapshot& snapshot, PacketColumns& packets, uint32_t count, uint64_t now_ns) {
-  match_services(snapshot, packets, count);
-  look_up(packets, count);
+  look_up(snapshot, packets, count);
   for (uint32_t i = 0; i < count; ++i) {
     if (packets.fate[i] != Fate::forward) continue;
+    packets.flow[i] = FlowUse::none;
     follow_first(snapshot, packets, i, decision_for_held(packets.hash[i], now_ns));
   }
 }

@@ -2,7 +2,7 @@
 // is the prefetch distance of the next. One per worker, used by its thread alone; what workers share (other tables,
 // fragments) it reads without waiting. No step allocates or calls out; the clock is an argument.
 //
-// The steps, in order: match_services, look_up (ask for the flow's bucket), find (the near bucket, ask for the far
+// The steps, in order: look_up (the service, and ask for the flow's bucket), find (the near bucket, ask for the far
 // one), decide. A packet that a step drops keeps the Reason; the steps after it pass over it.
 //
 // The rules, as decide applies them:
@@ -71,9 +71,9 @@ class Steering {
  public:
   explicit Steering(const SteeringParts& parts);
 
-  // By destination, protocol and port; ICMP and later fragments by their own rules.
-  static void match_services(const Snapshot& snapshot, PacketColumns& packets, uint32_t count);
-  void look_up(PacketColumns& packets, uint32_t count) const;
+  // The service, by destination, protocol and port; ICMP and later fragments by their own rules. Then the flow's
+  // bucket is asked for.
+  void look_up(const Snapshot& snapshot, PacketColumns& packets, uint32_t count) const;
   void find(PacketColumns& packets, uint32_t count, uint64_t now_ns) const;
   void decide(const Snapshot& snapshot, PacketColumns& packets, uint32_t count, uint64_t now_ns);
 
@@ -95,6 +95,7 @@ class Steering {
     uint64_t datagram = 0;
     FragmentDecision decision;
   };
+  void decide_other(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, uint64_t now_ns);
   void decide_flow(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, uint64_t now_ns);
   void decide_error(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, uint64_t now_ns);
   void decide_first_fragment(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, uint64_t now_ns);
@@ -102,7 +103,7 @@ class Steering {
                            const std::optional<FragmentDecision>& decision);
   [[nodiscard]] std::optional<FragmentDecision> decision_for_held(uint64_t hash, uint64_t now_ns) const;
   // Lets a live flow keep its target. False where it has none that keeps flows.
-  bool follow(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, FlowHit hit, uint64_t now_ns);
+  bool follow(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, const FlowHit& hit, uint64_t now_ns);
   [[nodiscard]] FlowHit find_elsewhere(uint64_t hash, uint64_t now_ns) const;
 
   SteeringParts parts_;

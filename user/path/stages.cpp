@@ -1,5 +1,7 @@
 #include "user/path/stages.h"
 
+#include <algorithm>
+
 #include "user/net/checksum.h"
 #include "user/net/rewrite.h"
 
@@ -10,13 +12,14 @@ void receive(Port& ingress, const FrameArea& area, uint32_t max, Batch& batch, W
   if (batch.count != 0) counters.rx.add(batch.count);
   for (uint32_t i = 0; i < batch.count; ++i) {
     batch.data[i] = reinterpret_cast<uint8_t*>(area.at(batch.frames[i].addr));
-    __builtin_prefetch(batch.data[i], 1);
   }
+  for (uint32_t i = 0; i < std::min(batch.count, kPrefetchAhead); ++i) __builtin_prefetch(batch.data[i], 1);
 }
 
 void parse(Batch& batch) {
   PacketColumns& packets = batch.packets;
   for (uint32_t i = 0; i < batch.count; ++i) {
+    if (i + kPrefetchAhead < batch.count) __builtin_prefetch(batch.data[i + kPrefetchAhead], 1);
     packets.reason[i] = parse_packet({batch.data[i], batch.frames[i].len_bytes}, packets.info[i]);
     packets.fate[i] = packets.reason[i] == Reason::none ? Fate::forward : Fate::drop;
   }

@@ -1,10 +1,10 @@
 // The way of a packet from RX ring to TX ring: one plain loop over the batch per stage, in the order of this file.
 //
-//   receive -> parse -> match_services -> choose_targets -> rewrite -> transmit
+//   receive -> parse -> look_up -> find -> decide -> rewrite -> transmit
 //
-// (The two in the middle are user/lb/steer.h.) Each packet carries a Reason; the first stage that finds one drops it,
-// and transmit gives its frame back to the pool. A Batch belongs to one worker thread. No stage calls the kernel but
-// transmit, where a batch leaves as live frames; what moves the rings is the worker's turn (user/path/worker.h).
+// (The three in the middle are user/lb/steer.h.) Each packet carries a Reason; the first stage that finds one drops
+// it, and transmit gives its frame back to the pool. A Batch belongs to one worker thread. No stage calls the kernel
+// but transmit, where a batch leaves as live frames; what moves the rings is the worker's turn (user/path/worker.h).
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,9 @@ struct EgressRules {
   bool complete_checksums = false;  // the ingress peer leaves TCP and UDP checksums to the hardware (veth, VM)
 };
 
-// Takes up to `max` packets off the RX ring, and asks for their first lines.
+// Takes up to `max` packets off the RX ring, and asks for the first lines of the first of them; parse asks for the
+// others while it goes. A core waits for some 16 lines at a time: to ask for all at once is to stand still.
+inline constexpr uint32_t kPrefetchAhead = 16;  // packets
 void receive(Port& ingress, const FrameArea& area, uint32_t max, Batch& batch, WorkerCounters& counters);
 
 void parse(Batch& batch);

@@ -3,7 +3,6 @@ eth2 out of eth1, and is stopped. One that cannot be had says why (`Unavailable`
 """
 
 import os
-import re
 import shutil
 import subprocess
 import time
@@ -161,17 +160,15 @@ class Testpmd(Forwarder):
 
 
 def lb_modes() -> list[Xdplb]:
-    """Ways of transmitting and of waiting, as far as this xdplb has them."""
-    help_text = subprocess.run([str(BUILD / "xdplb"), "lb", "--help"], capture_output=True, text=True).stdout
-    if not re.search(r"--tx\b(?!-)", help_text):
-        return [Xdplb("xdplb, spin", "--spin"), Xdplb("xdplb", ""), Xdplb("xdplb, core 0", "", cpu=GENERATOR_CPU)]
+    """Ways of waiting, and of transmitting: by batch (--tx=auto, unless said), live frames or the TX ring alone."""
     return [
+        Xdplb("xdplb, spin", "--spin"),
+        Xdplb("xdplb, adaptive", "--adaptive"),
         Xdplb("xdplb", ""),
         Xdplb("xdplb live, spin", "--tx=live --spin"),
-        Xdplb("xdplb auto, spin", "--tx=auto --spin"),
-        Xdplb("xdplb auto, adaptive", "--tx=auto --adaptive"),
         Xdplb("xdplb xsk, spin", "--tx=xsk --spin"),
         Xdplb("xdplb, core 0", "", cpu=GENERATOR_CPU),
+        Xdplb("xdplb coalescing, core 0", "--coalesce=100 --fifo=10", cpu=GENERATOR_CPU),
     ]
 
 
