@@ -77,9 +77,11 @@ class KernelForwarding(Forwarder):
 
     @staticmethod
     def _switch(wires: Wires, forward: str, cpus: str) -> None:
-        # A longer backlog for RPS, as a router's operator would have it.
         wires.lb.shell(
-            f"""echo {forward} > /proc/sys/net/ipv4/ip_forward
+            # Again each time: a device that was down has forgotten them.
+            f"""ip route replace {VIP4}/32 via 192.168.1.1
+            ip neigh replace 192.168.1.1 lladdr {TARGETS[0]} dev eth1 nud permanent
+            echo {forward} > /proc/sys/net/ipv4/ip_forward
             echo {cpus} > /sys/class/net/eth2/queues/rx-0/rps_cpus"""
         )
 
@@ -148,8 +150,8 @@ class Testpmd(Forwarder):
         except subprocess.TimeoutExpired:
             pass
         self._kill()
-        # Its program stays on the devices.
-        wires.lb.shell("for d in eth1 eth2; do ip link set dev $d xdp off || true; done")
+        # Its program stays on the devices, and some drivers leave them down.
+        wires.lb.shell("for d in eth1 eth2; do ip link set dev $d xdp off || true; ip link set dev $d up; done")
 
     def _kill(self) -> None:
         if self._process.poll() is None:

@@ -32,7 +32,6 @@ class Wires:
             ip link set eth1 up; ip link set eth2 up
             ip addr add 192.168.2.201/24 dev eth2; ip addr add 192.168.1.201/24 dev eth1
             ip addr add 1000::1:192.168.1.201/120 dev eth1 nodad
-            ip route add {VIP4}/32 via 192.168.1.1; ip neigh add 192.168.1.1 lladdr {TARGETS[0]} dev eth1 nud permanent
             for i in all default eth1 eth2; do echo 0 > /proc/sys/net/ipv4/conf/$i/rp_filter; done"""
         )
         self.lb_ifindex = int(self.lb.shell("cat /sys/class/net/eth1/ifindex").stdout)
