@@ -65,6 +65,7 @@ Result<std::vector<uint64_t>> service_identities(int fd, size_t index, const Flo
   const std::span<uint8_t> bytes(reinterpret_cast<uint8_t*>(words.data()), words.size() * sizeof words[0]);
   if (auto r = pread_all(fd, bytes, index * geometry.region_bytes + kFlowServicesOffset, path); !r) return r.error();
   std::vector<uint64_t> identities;
+  identities.reserve(words.size());
   for (const FlowServiceWords& w : words) identities.push_back(w.identity);
   return identities;
 }
