@@ -34,3 +34,4 @@ def test_the_rig_measures_xdplb_and_its_ceiling(tmp_path):
     assert "v6" in runs["xdplb"]
     slow = runs["xdplb"]["loss/0.02"][0]
     assert 0 < slow["p50_us"] <= slow["p99_us"]
+    assert not Path("/run/netns/lb").exists(), "it leaves nothing behind"

@@ -4,6 +4,7 @@ import json
 import subprocess
 
 from lab.node import BUILD
+from support import maps
 
 # In namespaces of its own: a bpffs and a network that end with it.
 PRELUDE = """
@@ -21,6 +22,7 @@ ip link set dev eth1 xdpgeneric pinned /sys/fs/bpf/lb/xdp_vip
 
 
 def script(text: str) -> str:
+    maps.wait_gone()
     done = subprocess.run(
         ["unshare", "--mount", "--net", "sh", "-c", PRELUDE + text], capture_output=True, text=True, timeout=30
     )

@@ -2,6 +2,7 @@
 
 import pytest
 from lab.node import BUILD
+from support import maps
 from support.daemon import Daemon, configure, xdplb
 from support.faults import forward, must_fail, pins, program_on, wait_forwards, wait_said
 from support.flows import Flows
@@ -71,6 +72,7 @@ def test_pinned_but_attached_nowhere(lab):
 @pytest.mark.parametrize("device", ["eth1", "eth2"])
 def test_what_the_operator_attached_stays(lab, device):
     """Set up by hand, with a VIP by bpftool: after the daemon all of it is as it was."""
+    maps.wait_gone()
     configure(lab)
     lab.lb.shell(
         f"""bpftool prog loadall {BUILD}/xdp_vip_kern.o /sys/fs/bpf/lb pinmaps /sys/fs/bpf/lb

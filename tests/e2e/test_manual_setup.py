@@ -2,6 +2,7 @@
 
 import pytest
 from lab.node import BUILD
+from support import maps
 from support.daemon import READY
 from support.programs import CTRAFFIC_PORT, MCONNECT_PORT, ctraffic_report, established, mconnect, serve, start_ctraffic
 from support.wait import wait_until
@@ -26,6 +27,7 @@ HOSTS = {"vm-001", "vm-002", "vm-003", "vm-004"}
 @pytest.fixture
 def by_hand(lab):
     """The lines above, typed on the balancer, and `xdplb lb`."""
+    maps.wait_gone()
     # /bin/xdp_vip_kern.o, without touching the machine's /bin.
     lab.lb.shell(
         f"""mkdir -p /run/bin/new /run/bin/work

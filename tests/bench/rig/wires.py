@@ -6,6 +6,9 @@ One queue each way, offloads as on a wire. Both receiving ends have GRO on, whic
 frame arrives where no program is attached.
 """
 
+import contextlib
+import os
+import signal
 import subprocess
 
 from lab.node import Node
@@ -35,3 +38,14 @@ class Wires:
             for i in all default eth1 eth2; do echo 0 > /proc/sys/net/ipv4/conf/$i/rp_filter; done"""
         )
         self.lb_ifindex = int(self.lb.shell("cat /sys/class/net/eth1/ifindex").stdout)
+
+    def close(self) -> None:
+        """Ends what still runs in the machines, then the machines: a sandbox may go on to other things."""
+        nodes = (self.gen, self.lb, self.sink)
+        inodes = {node.net_inode for node in nodes}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                if os.stat(f"/proc/{pid}/ns/net").st_ino in inodes:
+                    os.kill(int(pid), signal.SIGKILL)
+        for node in nodes:
+            node.destroy()
