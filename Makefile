@@ -346,7 +346,7 @@ lint: deps-lint ## clang-format, clang-tidy and shellcheck
 	$(Q)clang-format --dry-run -Werror $(CXX_FILES)
 	$(Q)shellcheck $$(git grep -lE '^#!.*\b(ba)?sh\b' -- . ':!*.md')
 	$(Q)printf '%s\n' $(TIDY_FILES) | xargs -P $$(nproc) -n 4 sh -c \
-	    'clang-tidy --quiet "$$@" -- -std=c++20 $(CPPFLAGS) -Wno-unknown-warning-option 2>/dev/null' tidy
+	    'clang-tidy --quiet "$$@" -- -std=c++20 -I. -D_GNU_SOURCE -DXDPLB_VERSION=\"lint\" -Wno-unknown-warning-option 2>/dev/null' tidy
 
 # --- install ----------------------------------------------------------------------------------------------
 

@@ -65,6 +65,7 @@ Result<Listing> find(const std::string& path, const Options& options) {
 void print_counts(const char* what, const std::map<std::string, uint64_t>& counts) {
   if (counts.empty()) return;
   std::vector<std::string> words;
+  words.reserve(counts.size());
   for (const auto& [name, n] : counts) words.push_back(fmt::format("{} {}", name, n));
   fmt::print("by {}: {}\n", what, fmt::join(words, ", "));
 }

@@ -1,5 +1,6 @@
 #include "user/ctl/flow_wire.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "user/net/flow_key_text.h"
@@ -13,10 +14,11 @@ using nlohmann::ordered_json;
 constexpr std::chrono::milliseconds kAnswerWait{5000};
 
 double seconds(uint64_t ns) {
-  return static_cast<double>(ns / 1'000'000) / 1000.0;
+  const uint64_t ms = ns / 1'000'000;
+  return static_cast<double>(ms) / 1000.0;
 }
 uint64_t nanoseconds(const json& s) {
-  return static_cast<uint64_t>(s.get<double>() * 1000.0 + 0.5) * 1'000'000;
+  return static_cast<uint64_t>(std::llround(s.get<double>() * 1000.0)) * 1'000'000;
 }
 
 FlowLine flow_from_json(const json& j) {
