@@ -120,7 +120,7 @@ $(BUILD)/objc/%.o: %.cpp $(BUILD)/flags
 
 # The kernel programs. -g gives the BTF that libbpf needs; -mcpu=v3 loads on every kernel that we promise (5.15).
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -I. \
-              -isystem /usr/include/$(shell $(CXX) -dumpmachine 2>/dev/null)
+              -isystem /usr/include/$(shell g++ -dumpmachine 2>/dev/null)
 $(BUILD)/%_kern.o: kern/%_kern.c
 	@mkdir -p $(@D)
 	$(call say,BPF,$<)
