@@ -116,7 +116,7 @@ TEST_CASE("flow adoption: entries that cannot be are dropped", "[flow]") {
   REQUIRE(table);
   CHECK(report.invalid == 4);
   CHECK(report.kept == 496);
-  for (const uint32_t n : {10, 20, 30, 40}) {
+  for (const uint32_t n : {10u, 20u, 30u, 40u}) {
     CHECK_FALSE(table->find(table->hash(flow_key(n)), kStart));
     const auto entry = table->enter(table->hash(flow_key(n)), flow_key(n), kTcpSyn, owner_of(n),
                                     test_policy(kFlows, kFlows), kStart);
