@@ -34,8 +34,6 @@ EgressProgram::EgressProgram(const LinkInfo& link, TxChoice tx, uint32_t workers
     } else {
       why_not_live_ = r.error().message;
     }
-  } else {
-    why_not_live_ = "--tx xsk";
   }
   auto r = attach_plain(link);
   note_ = r ? fmt::format("{} attached", kPlainName) : r.error().message;

@@ -28,7 +28,7 @@ class EgressProgram {
   // Of what was attached here; 0: nothing was.
   [[nodiscard]] uint32_t prog_id() const;
 
-  // The program that workers run; null where live frames are not to be had: why_not_live() says why.
+  // The program that workers run; null where live frames are not wanted, or not to be had: why_not_live() says why.
   [[nodiscard]] LiveProgram* live() const { return live_; }
   [[nodiscard]] const std::string& why_not_live() const { return why_not_live_; }
 

@@ -7,13 +7,14 @@
 namespace xdplb {
 
 Result<void> LiveWay::open(const EgressProgram* program, const WorkerRigs& rigs) {
-  obstacle_ = obstacle(program, rigs);
+  obstacle_ = lasting_obstacle(program, rigs);
+  open_ = obstacle_.empty();
+  // One that only the device is in the way of may open later.
+  if (open_) obstacle_ = obstacle_at_device();
   if (!obstacle_.empty() && choice_ == TxChoice::live) {
     return fail("--tx live is not possible: {}; --tx auto takes the TX ring then", obstacle_);
   }
-  // One that only the device is in the way of may open later.
-  open_ = obstacle_.empty() || obstacle_ == obstacle_at_device();
-  if (!open_ || program == nullptr || program->live() == nullptr) return {};
+  if (!open_) return {};
   LiveProgram& live = *program->live();
   for (size_t w = 0; w < std::min<size_t>(rigs.size(), live.workers()); ++w) {
     rigs[w]->set_live(live.transmit(static_cast<uint32_t>(w), egress_, choice_));
@@ -22,16 +23,15 @@ Result<void> LiveWay::open(const EgressProgram* program, const WorkerRigs& rigs)
   return {};
 }
 
-// Why batches cannot leave as live frames; empty where they can.
-std::string LiveWay::obstacle(const EgressProgram* program, const WorkerRigs& rigs) const {
+// Why no batch of this plane will leave as live frames; empty where the device alone decides.
+std::string LiveWay::lasting_obstacle(const EgressProgram* program, const WorkerRigs& rigs) const {
   if (choice_ == TxChoice::xsk) return "--tx xsk";
   if (program == nullptr) return "one-arm: the device carries xdp_vip";
   if (program->live() == nullptr) return program->why_not_live();
   const bool zero_copy = std::any_of(rigs.begin(), rigs.end(), [](const std::unique_ptr<WorkerRig>& rig) {
     return rig->egress_socket().zero_copy();
   });
-  if (zero_copy && choice_ == TxChoice::automatic) return "zero copy is cheaper";
-  return obstacle_at_device();
+  return zero_copy && choice_ == TxChoice::automatic ? "zero copy is cheaper" : "";
 }
 
 std::string LiveWay::obstacle_at_device() const {

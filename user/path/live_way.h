@@ -29,12 +29,12 @@ class LiveWay {
   [[nodiscard]] std::string text() const;
 
  private:
-  [[nodiscard]] std::string obstacle(const EgressProgram* program, const WorkerRigs& rigs) const;
+  [[nodiscard]] std::string lasting_obstacle(const EgressProgram* program, const WorkerRigs& rigs) const;
   [[nodiscard]] std::string obstacle_at_device() const;
 
   TxChoice choice_;
   LinkInfo egress_;
-  bool open_ = false;
+  bool open_ = false;     // the workers have it, whatever the device says now
   std::string obstacle_;  // why live frames are not in use; empty: they are
 };
 
