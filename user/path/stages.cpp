@@ -49,6 +49,11 @@ void count_sent(const Batch& batch, uint32_t i, WorkerCounters& counters) {
   }
 }
 
+// Those of batch.out from `taken` on did not leave.
+void drop_out(Batch& batch, uint32_t taken, Reason why) {
+  for (uint32_t k = taken; k < batch.out.count; ++k) batch.packets.drop(batch.out.index[k], why);
+}
+
 // A live batch must not overtake what lies in the TX ring: only with that empty.
 bool goes_live(const Egress& egress, std::span<const FrameRef> packets, uint64_t now_ns) {
   if (egress.live == nullptr || !egress.live->takes(packets)) return false;
@@ -56,10 +61,12 @@ bool goes_live(const Egress& egress, std::span<const FrameRef> packets, uint64_t
   return egress.port->tx_queued() == 0;
 }
 
-uint32_t send_live(LiveTransmit& live, const FrameArea& area, FramePool& pool, std::span<const FrameRef> packets,
+// Sends batch.out; what the kernel refused becomes a drop. Returns how many left.
+uint32_t send_live(LiveTransmit& live, const FrameArea& area, FramePool& pool, Batch& batch,
                    WorkerCounters& counters) {
-  const uint32_t sent = live.send(area, packets);
-  for (const FrameRef& packet : packets.first(sent)) pool.recycle(packet.addr);
+  const uint32_t sent = live.send(area, batch.out.packets());
+  for (const FrameRef& packet : batch.out.packets().first(sent)) pool.recycle(packet.addr);
+  drop_out(batch, sent, Reason::tx_error);
   counters.tx.add(sent);
   counters.tx_live.add(sent);
   counters.live_batches.add(1);
@@ -68,35 +75,30 @@ uint32_t send_live(LiveTransmit& live, const FrameArea& area, FramePool& pool, s
 
 }  // namespace
 
+void gather(Batch& batch, Fate fate) {
+  Outgoing& out = batch.out;
+  out.count = 0;
+  for (uint32_t i = 0; i < batch.count; ++i) {
+    if (batch.packets.fate[i] != fate) continue;
+    out.index[out.count] = i;
+    out.frames[out.count++] = batch.frames[i];
+  }
+}
+
+uint32_t queue_out(Port& port, Batch& batch) {
+  const uint32_t taken = port.is_down() ? 0 : port.transmit(batch.out.packets());
+  drop_out(batch, taken, port.is_down() ? Reason::tx_down : Reason::tx_full);
+  return taken;
+}
+
 void transmit(const Egress& egress, const FrameArea& area, FramePool& pool, Batch& batch, WorkerCounters& counters,
               uint64_t now_ns) {
   PacketColumns& packets = batch.packets;
-  FrameRef forwarded[kMaxBatch];
-  uint32_t index[kMaxBatch];
-  uint32_t count = 0;
-  for (uint32_t i = 0; i < batch.count; ++i) {
-    if (packets.fate[i] != Fate::forward) continue;
-    index[count] = i;
-    forwarded[count++] = batch.frames[i];
-  }
-  const std::span<const FrameRef> out(forwarded, count);
-  uint32_t taken = 0;
-  Reason refused = Reason::tx_full;
-  if (goes_live(egress, out, now_ns)) {
-    taken = send_live(*egress.live, area, pool, out, counters);
-    refused = Reason::tx_error;
-  } else if (egress.port->is_down()) {
-    refused = Reason::tx_down;
-  } else {
-    taken = egress.port->transmit(out);
-  }
-  for (uint32_t k = 0; k < count; ++k) {
-    if (k < taken) {
-      count_sent(batch, index[k], counters);
-    } else {
-      packets.drop(index[k], refused);
-    }
-  }
+  gather(batch, Fate::forward);
+  const uint32_t taken = goes_live(egress, batch.out.packets(), now_ns)
+                             ? send_live(*egress.live, area, pool, batch, counters)
+                             : queue_out(*egress.port, batch);
+  for (uint32_t k = 0; k < taken; ++k) count_sent(batch, batch.out.index[k], counters);
   for (uint32_t i = 0; i < batch.count; ++i) {
     if (packets.fate[i] != Fate::drop) continue;
     counters.drop(packets.reason[i]);

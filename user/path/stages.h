@@ -16,11 +16,21 @@
 
 namespace xdplb {
 
+// The packets of a batch that leave one way, in order, and their places in the batch.
+struct Outgoing {
+  uint32_t count = 0;
+  FrameRef frames[kMaxBatch];
+  uint32_t index[kMaxBatch];
+
+  [[nodiscard]] std::span<const FrameRef> packets() const { return {frames, count}; }
+};
+
 struct Batch {
   uint32_t count = 0;
   FrameRef frames[kMaxBatch];
   uint8_t* data[kMaxBatch];
   PacketColumns packets;
+  Outgoing out;  // of the stage that sends; here, so that nobody clears it for each batch
 };
 
 // What the egress side wants of every packet.
@@ -39,6 +49,12 @@ void parse(Batch& batch);
 
 // Writes the MAC addresses, and the checksum where a peer left it undone.
 void rewrite(const Snapshot& snapshot, const EgressRules& egress, Batch& batch);
+
+// Makes batch.out the packets of this fate.
+void gather(Batch& batch, Fate fate);
+
+// Queues batch.out on the port's TX ring; what it has no room for becomes a drop. Returns how many it took.
+uint32_t queue_out(Port& port, Batch& batch);
 
 // The ways out: the TX ring of a port, and live frames where the device takes them.
 struct Egress {

@@ -36,21 +36,13 @@ void choose_balancers(const Snapshot& snapshot, TierMask live, Batch& batch, Wor
 }
 
 void send_to_peers(const Snapshot& snapshot, Port& ingress, Batch& batch, WorkerCounters& counters) {
-  PacketColumns& packets = batch.packets;
-  FrameRef handed[kMaxBatch];
-  uint32_t index[kMaxBatch];
-  uint32_t count = 0;
-  for (uint32_t i = 0; i < batch.count; ++i) {
-    if (packets.fate[i] != Fate::peer) continue;
-    rewrite_macs(batch.data[i], snapshot.tier.mac(packets.peer[i]), snapshot.tier.own_mac());
-    index[count] = i;
-    handed[count++] = batch.frames[i];
+  gather(batch, Fate::peer);
+  if (batch.out.count == 0) return;
+  for (uint32_t k = 0; k < batch.out.count; ++k) {
+    const uint32_t i = batch.out.index[k];
+    rewrite_macs(batch.data[i], snapshot.tier.mac(batch.packets.peer[i]), snapshot.tier.own_mac());
   }
-  if (count == 0) return;
-  const uint32_t taken = ingress.is_down() ? 0 : ingress.transmit(std::span(handed, count));
-  counters.to_peers.add(taken);
-  const Reason refused = ingress.is_down() ? Reason::tx_down : Reason::tx_full;
-  for (uint32_t k = taken; k < count; ++k) packets.drop(index[k], refused);
+  counters.to_peers.add(queue_out(ingress, batch));
 }
 
 }  // namespace xdplb
