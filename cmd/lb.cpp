@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "cmd/command.h"
+#include "user/base/log.h"
 #include "user/path/daemon.h"
 
 namespace xdplb {
@@ -16,6 +17,7 @@ struct Words {
   std::string event_loop = "auto";
   std::vector<std::string> lb_tier;
   std::string tx = "auto";
+  std::string log = "text";
   bool poll = false;
   bool spin = false;
   bool adaptive = false;
@@ -113,20 +115,53 @@ Result<LbOptions> check(const Words& words) {
   return lb;
 }
 
+// A person reads the start on standard output. A log gets it as it gets everything else.
+void report_start(const Daemon& daemon) {
+  const bool to_log = log_style() != LogStyle::text;
+  const auto say = [to_log](const std::string& line) {
+    if (to_log) {
+      log_line(LogLevel::info, line);
+    } else {
+      fmt::print("{}\n", line);
+    }
+  };
+  for (const std::string& line : daemon.start_report()) say(line);
+  for (const std::string& line : daemon.warnings()) {
+    if (to_log) {
+      log_line(LogLevel::warning, line);
+    } else {
+      fmt::print("warning: {}\n", line);
+    }
+  }
+  say("ready");
+  // Whoever waits for readiness reads a pipe.
+  std::fflush(stdout);
+}
+
+Result<void> serve(const LbOptions& options) {
+  auto daemon = Daemon::create(options);
+  if (!daemon) return daemon.error();
+  report_start(**daemon);
+  return (*daemon)->run();
+}
+
 Result<int> run(const Words& words) {
+  const auto style = parse_log_style(words.log);
+  if (!style) {
+    fmt::print(stderr, "Invalid --log [{}]: text or json\n", words.log);
+    return kExitUsage;
+  }
+  set_log_style(*style);
   auto options = check(words);
   if (!options) {
     fmt::print(stderr, "{}\n", options.error().message);
     return kExitUsage;
   }
-  auto daemon = Daemon::create(*options);
-  if (!daemon) return daemon.error();
-  for (const std::string& line : (*daemon)->start_report()) fmt::print("{}\n", line);
-  for (const std::string& line : (*daemon)->warnings()) fmt::print("warning: {}\n", line);
-  fmt::print("ready\n");
-  // Whoever waits for readiness reads a pipe.
-  std::fflush(stdout);
-  if (auto r = (*daemon)->run(); !r) return r.error();
+  if (auto r = serve(*options); !r) {
+    if (*style == LogStyle::text) return r.error();
+    log_line(LogLevel::error, r.error().message);
+    return kExitFailed;
+  }
   return kExitDone;
 }
 
@@ -170,6 +205,7 @@ Action setup_lb(CLI::App& app) {
   app.add_option("--pin-dir", lb.pin_dir, "where to pin program and maps (/sys/fs/bpf/lb, for other --shm lb-NAME)");
   app.add_option("--heartbeat-ms", lb.heartbeat_ms, "age of a sign of life at which a worker counts as hung; 0: off")
       ->capture_default_str();
+  app.add_option("--log", words->log, "text, or json: one object a line on standard error")->capture_default_str();
   app.add_option("--event-loop", words->event_loop, "of the control thread: auto, io_uring, epoll")
       ->capture_default_str();
   return [words] { return run(*words); };

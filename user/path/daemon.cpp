@@ -4,7 +4,6 @@
 #include <csignal>
 
 #include <algorithm>
-#include <ctime>
 
 #include "user/base/clock.h"
 #include "user/base/log.h"
@@ -15,15 +14,6 @@
 #include "user/path/vip_rules.h"
 
 namespace xdplb {
-namespace {
-
-uint64_t realtime_ns() {
-  timespec ts;
-  clock_gettime(CLOCK_REALTIME, &ts);
-  return static_cast<uint64_t>(ts.tv_sec) * kNsPerSec + static_cast<uint64_t>(ts.tv_nsec);
-}
-
-}  // namespace
 
 Result<std::unique_ptr<Daemon>> Daemon::create(const LbOptions& options) {
   auto name = ShmName::parse(options.shm);
@@ -65,7 +55,8 @@ void Daemon::log_totals() const {
     held += c->held.get();
     for (const Counter& drop : c->drops) drops += drop.get();
   }
-  log_info("stopped: {} received = {} sent + {} dropped + {} held", rx, tx, drops, held);
+  log_line(LogLevel::info, fmt::format("stopped: {} received = {} sent + {} dropped + {} held", rx, tx, drops, held),
+           {{"received", rx}, {"sent", tx}, {"dropped", drops}, {"held", held}});
 }
 
 Result<void> Daemon::start() {
@@ -267,7 +258,8 @@ void Daemon::try_build_plane() {
 
 void Daemon::log_changed_modes(const Modes& before) const {
   for (const auto& mode : modes_) {
-    if (std::find(before.begin(), before.end(), mode) == before.end()) log_info("{}: {}", mode.first, mode.second);
+    if (std::find(before.begin(), before.end(), mode) != before.end()) continue;
+    log_line(LogLevel::info, fmt::format("{}: {}", mode.first, mode.second), {{"what", mode.first}});
   }
 }
 

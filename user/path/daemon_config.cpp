@@ -20,11 +20,16 @@ void Daemon::reload_config() {
   }
   const auto generation = publish_config_file(store_, options_.config);
   if (!generation) {
-    log_error("SIGHUP: {}; generation {} stays in force", generation.error().message, in_force);
+    log_line(LogLevel::error,
+             fmt::format("SIGHUP: {}; generation {} stays in force", generation.error().message, in_force),
+             {{"generation", in_force}});
   } else if (*generation == in_force) {
-    log_info("SIGHUP: {} says what is in force, generation {}", options_.config, in_force);
+    log_line(LogLevel::info,
+             fmt::format("SIGHUP: {} says what is in force, generation {}", options_.config, in_force),
+             {{"generation", in_force}});
   } else {
-    log_info("SIGHUP: {} read, generation {}", options_.config, *generation);
+    log_line(LogLevel::info, fmt::format("SIGHUP: {} read, generation {}", options_.config, *generation),
+             {{"generation", *generation}});
     follow_config();
   }
 }
@@ -67,7 +72,8 @@ void Daemon::adopt(const StoredConfig& stored) {
   // A script may change hundreds of things at once: the first say what is going on.
   constexpr size_t kLinesMax = 8;
   for (size_t i = 0; i < std::min(changes.size(), kLinesMax); ++i) {
-    log_info("generation {}: {}", stored.generation, changes[i]);
+    log_line(LogLevel::info, fmt::format("generation {}: {}", stored.generation, changes[i]),
+             {{"generation", stored.generation}});
   }
   if (changes.size() > kLinesMax)
     log_info("generation {}: and {} more", stored.generation, changes.size() - kLinesMax);
@@ -103,8 +109,11 @@ Result<Config> Daemon::with_options(Config config) const {
 }
 
 void Daemon::refuse(uint64_t generation, const std::string& why) {
-  log_error("configuration generation {} is not usable: {}; generation {} stays in force", generation, why,
-            snapshots_->current().generation);
+  const uint64_t in_force = snapshots_->current().generation;
+  log_line(LogLevel::error,
+           fmt::format("configuration generation {} is not usable: {}; generation {} stays in force", generation, why,
+                       in_force),
+           {{"generation", in_force}, {"refused_generation", generation}});
   adoption_.refused_generation = generation;
   adoption_.refused_why = why;
   if (auto r = stats_->write_adoption(adoption_); !r) log_warning("{}", r.error().message);
