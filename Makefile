@@ -354,20 +354,23 @@ BINDIR  = $(DESTDIR)$(PREFIX)/bin
 LIBDIR  = $(DESTDIR)$(PREFIX)/lib/xdplb
 MANDIR  = $(DESTDIR)$(PREFIX)/share/man/man8
 DOCDIR  = $(DESTDIR)$(PREFIX)/share/doc/xdplb
+UNITDIR = $(DESTDIR)$(PREFIX)/lib/systemd/system
 COMPDIR = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
 .PHONY: install
 install: all ## install into $(DESTDIR)$(PREFIX)
-	$(Q)install -d $(BINDIR) $(LIBDIR) $(MANDIR) $(DOCDIR) $(COMPDIR)
+	$(Q)install -d $(BINDIR) $(LIBDIR) $(MANDIR) $(DOCDIR) $(COMPDIR) $(UNITDIR)
 	$(Q)install -m 755 $(BINS) $(BINDIR)
 	$(Q)install -m 644 $(BUILD)/xdp_vip_kern.o $(LIBDIR)
 	$(Q)install -m 644 cmd/xdplb.8 $(MANDIR)
-	$(Q)install -m 644 README.md $(wildcard configs/*.json) $(DOCDIR)
+	$(Q)install -m 644 README.md $(wildcard configs/*.json) configs/xdplb.default $(DOCDIR)
+	$(Q)sed 's|/usr/bin/xdplb|$(PREFIX)/bin/xdplb|' configs/xdplb.service > $(UNITDIR)/xdplb.service
 	$(Q)$(BUILD)/xdplb completion > $(COMPDIR)/xdplb
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
-	$(Q)rm -f $(addprefix $(BINDIR)/,$(notdir $(BINS))) $(MANDIR)/xdplb.8 $(COMPDIR)/xdplb
+	$(Q)rm -f $(addprefix $(BINDIR)/,$(notdir $(BINS))) $(MANDIR)/xdplb.8 $(COMPDIR)/xdplb \
+	    $(UNITDIR)/xdplb.service
 	$(Q)rm -rf $(LIBDIR) $(DOCDIR)
 
 .PHONY: clean

@@ -31,6 +31,7 @@ Action setup_show(CLI::App& app);
 Action setup_clean(CLI::App& app);
 Action setup_vip(CLI::App& app);
 Action setup_lb(CLI::App& app);
+Action setup_ready(CLI::App& app);
 Action setup_stats(CLI::App& app);
 Action setup_flows(CLI::App& app);
 Action setup_replay(CLI::App& app);

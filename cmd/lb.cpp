@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "cmd/command.h"
+#include "user/base/duration.h"
 #include "user/base/log.h"
 #include "user/path/daemon.h"
 
@@ -18,6 +19,7 @@ struct Words {
   std::vector<std::string> lb_tier;
   std::string tx = "auto";
   std::string log = "text";
+  std::string grace = "0s";
   bool poll = false;
   bool spin = false;
   bool adaptive = false;
@@ -93,6 +95,9 @@ Result<LbOptions> check(const Words& words) {
   auto tx = parse_tx(words.tx);
   if (!tx) return tx.error();
   lb.tx = *tx;
+  const auto grace_ns = parse_duration_ns(words.grace);
+  if (!grace_ns) return fail("Invalid --grace [{}]: a duration such as 30s or 500ms; 0s: none", words.grace);
+  lb.grace_ns = *grace_ns;
   auto wait = check_wait(words);
   if (!wait) return wait.error();
   lb.wait = *wait;
@@ -204,6 +209,8 @@ Action setup_lb(CLI::App& app) {
       ->delimiter(',');
   app.add_option("--pin-dir", lb.pin_dir, "where to pin program and maps (/sys/fs/bpf/lb, for other --shm lb-NAME)");
   app.add_option("--heartbeat-ms", lb.heartbeat_ms, "age of a sign of life at which a worker counts as hung; 0: off")
+      ->capture_default_str();
+  app.add_option("--grace", words->grace, "how long to forward on, not ready, after SIGTERM or SIGINT; 30s, 2m")
       ->capture_default_str();
   app.add_option("--log", words->log, "text, or json: one object a line on standard error")->capture_default_str();
   app.add_option("--event-loop", words->event_loop, "of the control thread: auto, io_uring, epoll")

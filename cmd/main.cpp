@@ -25,6 +25,7 @@ constexpr Command kCommands[] = {
     {"clean", "remove the shared memory", setup_clean},
     {"vip", "change and list the virtual addresses of the default service", setup_vip},
     {"lb", "balance: forward what arrives for the VIPs, until SIGINT or SIGTERM", setup_lb},
+    {"ready", "whether the running daemon should be sent traffic; the exit status says it", setup_ready},
     {"stats", "print the counters of the running daemon", setup_stats},
     {"flows", "list live flows, and make the balancer forget some", setup_flows},
     {"replay", "what the balancer would do with the packets of a capture", setup_replay},

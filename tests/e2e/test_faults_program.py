@@ -4,19 +4,11 @@ import pytest
 from lab.node import BUILD
 from support import maps
 from support.daemon import Daemon, configure, xdplb
-from support.faults import forward, must_fail, pins, program_on, wait_forwards, wait_said
+from support.faults import attach_foreign, forward, must_fail, pins, program_on, wait_forwards, wait_said
 from support.flows import Flows
 from support.packets import Tap
 
 UP_AGAIN = r"the data plane is up again"
-FOREIGN = f"bpftool prog load {BUILD}/xdp_egress_kern.o /sys/fs/bpf/foreign"
-
-
-def attach_foreign(lab, device: str, force: bool = False) -> int:
-    lab.lb.run(FOREIGN)
-    lab.lb.run(f"ip {'-force ' if force else ''}link set dev {device} xdpdrv pinned /sys/fs/bpf/foreign")
-    return program_on(lab, device)
-
 
 def test_our_program_detached(lab, daemon):
     before, program = forward(lab), program_on(lab, "eth2")

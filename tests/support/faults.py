@@ -6,6 +6,7 @@ import subprocess
 
 from lab import Lab
 from lab.names import INGRESS
+from lab.node import BUILD
 
 from .daemon import Daemon
 from .flows import Course, Flows
@@ -58,6 +59,13 @@ def link(lab: Lab, device: str) -> dict:
 def program_on(lab: Lab, device: str) -> int:
     """The id of the XDP program on a device of the balancer, 0 where there is none."""
     return link(lab, device).get("xdp", {}).get("prog", {}).get("id", 0)
+
+
+def attach_foreign(lab: Lab, device: str, force: bool = False) -> int:
+    """Attaches a program that is not ours, pinned as /sys/fs/bpf/foreign, and returns its id."""
+    lab.lb.run(f"bpftool prog load {BUILD}/xdp_egress_kern.o /sys/fs/bpf/foreign")
+    lab.lb.run(f"ip {'-force ' if force else ''}link set dev {device} xdpdrv pinned /sys/fs/bpf/foreign")
+    return program_on(lab, device)
 
 
 def pins(lab: Lab) -> list[str]:

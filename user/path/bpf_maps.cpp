@@ -181,6 +181,10 @@ xdplb_slot BpfMaps::read_slot(uint32_t slot) const {
   return slots_[slot];
 }
 
+uint64_t BpfMaps::last_beat_ns(uint32_t slot) const {
+  return std::atomic_ref(slots_[slot].beat_ns).load(std::memory_order_relaxed);
+}
+
 Result<void> BpfMaps::set_vips(const KernelVips& vips) {
   if (auto r = add_portsets(vips.portsets); !r) return r;
   // A program that looks at port sets needs no VIP to have one, so it starts to before the first has.

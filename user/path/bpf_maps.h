@@ -65,6 +65,8 @@ class BpfMaps {
   // For the worker that serves `slot`. Valid as long as this object.
   [[nodiscard]] Heartbeat heartbeat(uint32_t slot) { return Heartbeat(&slots_[slot]); }
   [[nodiscard]] xdplb_slot read_slot(uint32_t slot) const;
+  // When the worker of `slot` last gave a sign of life.
+  [[nodiscard]] uint64_t last_beat_ns(uint32_t slot) const;
 
   // Makes the program's VIPs those of `vips`, beside those that an operator put there with bpftool, which stay as
   // they are. Adds before it removes, so that no VIP is away for a moment, and a port set is there before a VIP

@@ -87,6 +87,7 @@ Result<void> Daemon::start() {
   tier_.emplace(*loop_, slots_->live_peers);
   queries_.emplace(*slots_, config_);
   if (control_ != nullptr) serve_flow_verbs(*control_, *queries_);
+  supervise();
   auto plane = DataPlane::prepare(options_, programs_);
   if (!plane) return plane.error();
   if (auto r = programs_.ingress->maps().set_vips(kernel_vips(config_)); !r) return r;
@@ -109,17 +110,17 @@ Result<void> Daemon::watch() {
   links_ = std::move(*links);
   auto signals = loop_->on_signals({SIGINT, SIGTERM, SIGHUP}, [this](int signal) {
     if (signal == SIGHUP) {
-      reload_config();
+      reload();
       return;
     }
-    log_info("stopping on {}", signal == SIGINT ? "SIGINT" : "SIGTERM");
-    loop_->stop();
+    supervision_->stop(signal == SIGINT ? "SIGINT" : "SIGTERM");
   });
   if (!signals) return signals.error();
   if (auto r = loop_->watch_fd(links_->fd(), [this] { on_link_events(); }); !r) return r.error();
   if (auto r = loop_->every(kFollowEveryNs, [this] { follow(); }); !r) return r.error();
   if (auto r = loop_->every(kStatsEveryNs, [this] { write_stats(); }); !r) return r.error();
   if (auto r = loop_->every(kInspectEveryNs, [this] { inspect(); }); !r) return r.error();
+  if (auto r = loop_->every(kInspectEveryNs, [this] { supervision_->watch(); }); !r) return r.error();
   return {};
 }
 
@@ -138,7 +139,30 @@ Result<void> Daemon::open_control_socket() {
   return {};
 }
 
+void Daemon::supervise() {
+  auto notifier = Notifier::from_environment();
+  if (!notifier) log_warning("{}", notifier.error().message);
+  supervision_.emplace(*loop_, notifier ? std::move(*notifier) : Notifier(), options_.grace_ns,
+                       [this] { return readiness_facts(); });
+  if (control_ != nullptr) serve_ready_verb(*control_, [this] { return supervision_->readiness(); });
+}
+
+ReadinessFacts Daemon::readiness_facts() const {
+  ReadinessFacts facts;
+  facts.now_ns = monotonic_ns();
+  if (plane_ != nullptr) {
+    facts.workers = plane_->worker_signs();
+  } else {
+    facts.plane_lost_because = plane_error_.empty() ? plane_lost_ : plane_error_;
+  }
+  facts.hung_after_ns = hung_after_ns(options_.heartbeat_ms);
+  facts.services = needs_of(config_, snapshots_->current());
+  facts.generation = snapshots_->current().generation;
+  return facts;
+}
+
 Result<void> Daemon::run() {
+  supervision_->began();
   return loop_->run();
 }
 
@@ -237,6 +261,7 @@ std::string Daemon::what_became_of_program(const LinkInfo& link) const {
 
 void Daemon::lose_plane(const std::string& why) {
   log_warning("{}: taking the data plane down, VIPs fall back; it comes back by itself", why);
+  plane_lost_ = why;
   plane_.reset();
   serve_tier();
   egress_dropped_before_ = egress_dropped_;

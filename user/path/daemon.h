@@ -17,6 +17,7 @@
 #include "user/path/flow_queries.h"
 #include "user/path/options.h"
 #include "user/path/quiescence.h"
+#include "user/path/supervision.h"
 #include "user/path/tier_control.h"
 
 namespace xdplb {
@@ -34,7 +35,7 @@ class Daemon {
 
   [[nodiscard]] std::vector<std::string> warnings() const;
 
-  // Serves until SIGINT or SIGTERM. Error where the event loop broke.
+  // Serves until SIGINT or SIGTERM, and for the grace period after that. Error where the event loop broke.
   Result<void> run();
 
   static constexpr uint64_t kFollowEveryNs = 2'000'000;  // how soon a change of the configuration is seen
@@ -51,10 +52,13 @@ class Daemon {
   Result<void> start();
   Result<void> watch();
   Result<void> open_control_socket();
+  void supervise();
+  [[nodiscard]] ReadinessFacts readiness_facts() const;
 
   void follow();  // what is to be done every few milliseconds
 
   // The configuration.
+  void reload();
   void reload_config();
   void follow_config();
   void adopt(const StoredConfig& stored);
@@ -96,6 +100,7 @@ class Daemon {
   std::unique_ptr<DataPlane> plane_;  // null while a device is away
   Modes modes_;                       // of the plane, or of the last one while there is none
   std::string privileges_;            // those left, in words
+  std::string plane_lost_;            // why there is none; empty: there is
   std::string plane_error_;           // said once, not on every retry
   uint64_t started_realtime_ns_ = 0;
   std::vector<XskStatistics> kernel_stats_;  // by worker, as of the last inspection
@@ -103,6 +108,7 @@ class Daemon {
   uint64_t egress_dropped_before_ = 0;       // by planes before this one
   std::optional<TierControl> tier_;          // before the plane: it says that we leave
   std::optional<FlowQueries> queries_;
+  std::optional<Supervision> supervision_;
   std::string control_error_;               // why there is no control socket
   std::unique_ptr<ControlServer> control_;  // last: what it asks must outlive it
 };

@@ -11,6 +11,12 @@
 
 namespace xdplb {
 
+void Daemon::reload() {
+  supervision_->reloading();
+  reload_config();
+  supervision_->reloaded();
+}
+
 // A file that cannot be used changes nothing, and is said in one line.
 void Daemon::reload_config() {
   const uint64_t in_force = snapshots_->current().generation;

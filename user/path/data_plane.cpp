@@ -284,6 +284,18 @@ Result<void> DataPlane::start_workers(const SnapshotPublisher& snapshots, Worker
   return {};
 }
 
+std::vector<WorkerSign> DataPlane::worker_signs() const {
+  std::vector<WorkerSign> signs;
+  for (const auto& rig : rigs_) {
+    WorkerSign sign{rig->name(), ~uint64_t{0}};
+    for (const IngressQueue& in : rig->plan().ingress) {
+      sign.beat_ns = std::min(sign.beat_ns, program_->maps().last_beat_ns(in.slot));
+    }
+    signs.push_back(std::move(sign));
+  }
+  return signs;
+}
+
 bool DataPlane::uses(uint32_t ifindex) const {
   return std::any_of(devices_.begin(), devices_.end(),
                      [ifindex](const PlaneDevice& d) { return d.link.ifindex == ifindex; });

@@ -19,6 +19,7 @@
 #include "user/path/egress_program.h"
 #include "user/path/live_way.h"
 #include "user/path/options.h"
+#include "user/path/readiness.h"
 #include "user/path/worker_rig.h"
 #include "user/path/xdp_program.h"
 
@@ -68,6 +69,8 @@ class DataPlane {
   [[nodiscard]] ProgramStats program_stats() const;
   [[nodiscard]] const std::vector<PlaneDevice>& devices() const { return devices_; }
   [[nodiscard]] const std::vector<std::unique_ptr<WorkerRig>>& rigs() const { return rigs_; }
+  // When each worker last gave a sign of life, at the queue where that is longest ago.
+  [[nodiscard]] std::vector<WorkerSign> worker_signs() const;
   [[nodiscard]] bool uses(uint32_t ifindex) const;
   // The id of the program that this plane needs on a device of its own; 0: none.
   [[nodiscard]] uint32_t program_on(uint32_t ifindex) const;

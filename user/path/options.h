@@ -35,6 +35,7 @@ struct LbOptions {
   std::vector<MacAddr> lb_tier;    // ingress MACs of the balancers that share fragments; empty: as configured
   std::string pin_dir;             // empty: derived from shm
   uint32_t heartbeat_ms = 1000;    // age at which a worker counts as hung; 0: off
+  uint64_t grace_ns = 0;           // from the first signal to the end; 0: none
   LoopBackend event_loop = LoopBackend::automatic;
 };
 
