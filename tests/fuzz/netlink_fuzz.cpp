@@ -15,4 +15,5 @@ XDPLB_FUZZ_TARGET(netlink) {
   }
   static_cast<void>(parse_address_message(message));
   static_cast<void>(parse_neighbour_message(message));
+  static_cast<void>(parse_route_answer(message));
 }

@@ -2,11 +2,12 @@
 
 #include <libmnl/libmnl.h>
 #include <linux/if_link.h>
-#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <functional>
@@ -17,22 +18,6 @@
 
 namespace xdplb {
 namespace {
-
-constexpr int kDatagramsPerRead = 256;
-
-template <typename Item>
-Result<std::vector<Item>> dump(const NetlinkRequest& request,
-                               const std::function<std::optional<Item>(std::span<const uint8_t>)>& parse) {
-  constexpr int kAttempts = 5;
-  for (int attempt = 1;; ++attempt) {
-    std::vector<Item> items;
-    const auto done = ask_netlink(NETLINK_ROUTE, request, [&](std::span<const uint8_t> message) {
-      if (auto item = parse(message)) items.push_back(std::move(*item));
-    });
-    if (done) return items;
-    if (done.error().sys_errno != EINTR || attempt == kAttempts) return done.error();
-  }
-}
 
 Result<LinkInfo> query_one_link(const NetlinkRequest& request, const std::string& what) {
   std::optional<LinkInfo> link;
@@ -65,7 +50,7 @@ Result<LinkInfo> query_link(uint32_t ifindex) {
 Result<std::vector<LinkInfo>> list_links() {
   NetlinkRequest request;
   request.begin<ifinfomsg>(RTM_GETLINK, NLM_F_DUMP);
-  return dump<LinkInfo>(request, [](std::span<const uint8_t> message) -> std::optional<LinkInfo> {
+  return dump_netlink<LinkInfo>(request, [](std::span<const uint8_t> message) -> std::optional<LinkInfo> {
     const auto event = parse_link_message(message);
     if (!event) return std::nullopt;
     return event->link;
@@ -75,24 +60,32 @@ Result<std::vector<LinkInfo>> list_links() {
 Result<std::vector<LinkAddress>> list_addresses() {
   NetlinkRequest request;
   request.begin<ifaddrmsg>(RTM_GETADDR, NLM_F_DUMP);
-  return dump<LinkAddress>(request, parse_address_message);
+  return dump_netlink<LinkAddress>(request, parse_address_message);
 }
 
 Result<std::vector<Gateway>> list_gateways() {
   NetlinkRequest request;
   request.begin<rtmsg>(RTM_GETROUTE, NLM_F_DUMP);
-  const auto lists = dump<std::vector<Gateway>>(request, parse_route_message);
+  const auto lists = dump_netlink<std::vector<Gateway>>(request, parse_route_message);
   if (!lists) return lists.error();
   std::vector<Gateway> gateways;
   for (const auto& list : *lists) gateways.insert(gateways.end(), list.begin(), list.end());
   return gateways;
 }
 
-Result<std::vector<Neighbour>> list_neighbours(uint32_t ifindex) {
+Result<std::optional<Route>> query_route(const IpAddr& destination) {
   NetlinkRequest request;
-  request.begin<ndmsg>(RTM_GETNEIGH, NLM_F_DUMP);
-  if (ifindex != 0) mnl_attr_put_u32(request.header, NDA_IFINDEX, ifindex);
-  return dump<Neighbour>(request, parse_neighbour_message);
+  auto* route = request.begin<rtmsg>(RTM_GETROUTE, NLM_F_ACK);
+  route->rtm_family = destination.is_v4() ? AF_INET : AF_INET6;
+  route->rtm_dst_len = destination.is_v4() ? 32 : 128;
+  put_address(request, RTA_DST, destination);
+  std::optional<Route> found;
+  const auto done = ask_netlink(NETLINK_ROUTE, request, [&](std::span<const uint8_t> message) {
+    if (const auto answer = parse_route_answer(message)) found = answer;
+  });
+  constexpr std::array kNoWay = {ENETUNREACH, EHOSTUNREACH, ESRCH, EINVAL, EACCES};
+  if (!done && std::find(kNoWay.begin(), kNoWay.end(), done.error().sys_errno) == kNoWay.end()) return done.error();
+  return found;
 }
 
 Result<std::unique_ptr<LinkWatcher>> LinkWatcher::create() {
@@ -111,23 +104,11 @@ int LinkWatcher::fd() const {
 
 Result<std::vector<LinkEvent>> LinkWatcher::read_events() {
   std::vector<LinkEvent> events;
-  const OnNetlinkMessage collect = [&](std::span<const uint8_t> message) {
+  const auto read = read_netlink_events(*socket_, [&](std::span<const uint8_t> message) {
     if (auto event = parse_link_message(message)) events.push_back(std::move(*event));
-  };
-  std::vector<uint8_t> buffer(kNetlinkBufferBytes);
-  for (int i = 0; i < kDatagramsPerRead; ++i) {
-    const ssize_t len = mnl_socket_recvfrom(socket_, buffer.data(), buffer.size());
-    if (len < 0 && errno == EINTR) continue;
-    if (len < 0 && errno == EAGAIN) break;
-    if (len < 0 && (errno == ENOBUFS || errno == ENOSPC)) {
-      events.push_back(LinkEvent{LinkEvent::Kind::overrun, {}});
-      continue;
-    }
-    if (len < 0) return fail_errno(errno, "Cannot read link events");
-    if (for_each_message({buffer.data(), static_cast<size_t>(len)}, 0, 0, collect) < 0) {
-      return fail_errno(errno, "Cannot read link events");
-    }
-  }
+  });
+  if (!read) return read.error();
+  if (*read == NetlinkEvents::overrun) events.push_back(LinkEvent{LinkEvent::Kind::overrun, {}});
   return events;
 }
 

@@ -66,15 +66,14 @@ struct Gateway {
 // The next hops of all routes of all tables.
 Result<std::vector<Gateway>> list_gateways();
 
-struct Neighbour {
+// The way that a packet of this host to some address would take.
+struct Route {
   uint32_t ifindex = 0;
-  IpAddr address;
-  MacAddr mac;         // zero: not resolved
-  uint16_t state = 0;  // NUD_*
-
-  [[nodiscard]] bool is_usable() const;  // resolved, and not failed
+  std::optional<IpAddr> gateway;
+  bool is_local = false;  // the address is one of ours
 };
-Result<std::vector<Neighbour>> list_neighbours(uint32_t ifindex = 0);
+// Nothing where there is no way.
+Result<std::optional<Route>> query_route(const IpAddr& destination);
 
 struct LinkEvent {
   enum class Kind : uint8_t {

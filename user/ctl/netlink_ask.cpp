@@ -10,6 +10,7 @@ namespace xdplb {
 namespace {
 
 constexpr int kReceiveTimeout_s = 2;
+constexpr int kDatagramsPerRead = 256;
 
 int forward_message(const nlmsghdr* message, void* data) {
   (*static_cast<const OnNetlinkMessage*>(data))({reinterpret_cast<const uint8_t*>(message), message->nlmsg_len});
@@ -50,6 +51,30 @@ Result<void> ask_netlink(int bus, const NetlinkRequest& request, const OnNetlink
     if (more < 0) return fail_errno(errno, "netlink");
     if (more == MNL_CB_STOP) return {};
   }
+}
+
+void put_address(NetlinkRequest& request, uint16_t attribute, const IpAddr& address) {
+  const std::span<const uint8_t> all = address.bytes;
+  const auto bytes = address.is_v4() ? all.last(4) : all;
+  mnl_attr_put(request.header, attribute, bytes.size(), bytes.data());
+}
+
+Result<NetlinkEvents> read_netlink_events(mnl_socket& socket, const OnNetlinkMessage& on_message) {
+  auto outcome = NetlinkEvents::complete;
+  std::vector<uint8_t> buffer(kNetlinkBufferBytes);
+  for (int i = 0; i < kDatagramsPerRead; ++i) {
+    const ssize_t len = mnl_socket_recvfrom(&socket, buffer.data(), buffer.size());
+    if (len < 0 && errno == EINTR) continue;
+    if (len < 0 && errno == EAGAIN) break;
+    if (len < 0 && (errno == ENOBUFS || errno == ENOSPC)) {
+      outcome = NetlinkEvents::overrun;
+      continue;
+    }
+    if (len < 0 || for_each_message({buffer.data(), static_cast<size_t>(len)}, 0, 0, on_message) < 0) {
+      return fail_errno(errno, "Cannot read netlink events");
+    }
+  }
+  return outcome;
 }
 
 }  // namespace xdplb

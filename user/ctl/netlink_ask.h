@@ -3,13 +3,18 @@
 #pragma once
 
 #include <libmnl/libmnl.h>
+#include <linux/netlink.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
+#include <vector>
 
 #include "user/base/result.h"
+#include "user/net/ip.h"
 
 namespace xdplb {
 
@@ -44,6 +49,32 @@ int for_each_message(std::span<const uint8_t> bytes, uint32_t sequence, uint32_t
 // Sends the request and hands every message of the answer to `on_message`. The answer to a query that is not a dump
 // ends with its ACK (NLM_F_ACK). A dump that changed underway ends with EINTR.
 Result<void> ask_netlink(int bus, const NetlinkRequest& request, const OnNetlinkMessage& on_message);
+
+// Everything of a kind (NLM_F_DUMP): what `parse` makes of each message. Asked again where it changed underway.
+template <typename Item>
+Result<std::vector<Item>> dump_netlink(const NetlinkRequest& request,
+                                       const std::function<std::optional<Item>(std::span<const uint8_t>)>& parse) {
+  constexpr int kAttempts = 5;
+  for (int attempt = 1;; ++attempt) {
+    std::vector<Item> items;
+    const auto done = ask_netlink(NETLINK_ROUTE, request, [&](std::span<const uint8_t> message) {
+      if (auto item = parse(message)) items.push_back(std::move(*item));
+    });
+    if (done) return items;
+    if (done.error().sys_errno != EINTR || attempt == kAttempts) return done.error();
+  }
+}
+
+// An address as an attribute: four bytes for IPv4, else sixteen.
+void put_address(NetlinkRequest& request, uint16_t attribute, const IpAddr& address);
+
+enum class NetlinkEvents : uint8_t {
+  complete,
+  overrun,  // the kernel dropped some: ask for everything again
+};
+// What has come to a subscribed socket since. Never blocks where the socket does not; bounded in number per call
+// (call again while the descriptor is readable).
+Result<NetlinkEvents> read_netlink_events(mnl_socket& socket, const OnNetlinkMessage& on_message);
 
 // Large enough for one datagram of a dump (libmnl: MNL_SOCKET_BUFFER_SIZE is 8 KiB on most machines; a link with many
 // virtual functions takes more).

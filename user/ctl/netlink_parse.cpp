@@ -37,6 +37,19 @@ std::optional<IpAddr> as_address(Payload payload) {
   return std::nullopt;
 }
 
+std::optional<IpAddr> read_gateway(uint16_t type, Payload payload) {
+  if (type == RTA_GATEWAY) return as_address(payload);
+  // An IPv6 next hop of an IPv4 route (RFC 5549): the address family, then the address.
+  if (type == RTA_VIA && payload.size() > 2) return as_address(payload.subspan(2));
+  return std::nullopt;
+}
+
+NeighbourNews news_of(uint16_t state) {
+  if ((state & (NUD_REACHABLE | NUD_PERMANENT | NUD_NOARP)) != 0) return NeighbourNews::confirmed;
+  if ((state & (NUD_STALE | NUD_DELAY | NUD_PROBE)) != 0) return NeighbourNews::stale;
+  return (state & NUD_FAILED) != 0 ? NeighbourNews::failed : NeighbourNews::pending;
+}
+
 // The fixed part of the message and its attributes.
 template <typename Fixed>
 struct Opened {
@@ -108,11 +121,6 @@ uint32_t LinkInfo::xdp_prog_id() const {
   return xdp_native_id != 0 ? xdp_native_id : xdp_generic_id;
 }
 
-bool Neighbour::is_usable() const {
-  constexpr uint16_t kUsable = NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT;
-  return (state & kUsable) != 0 && !mac.is_zero();
-}
-
 std::optional<LinkEvent> parse_link_message(std::span<const uint8_t> message) {
   const auto opened = open_message<ifinfomsg>(message);
   if (!opened || (opened->type != RTM_NEWLINK && opened->type != RTM_DELLINK)) return std::nullopt;
@@ -176,12 +184,6 @@ std::optional<std::vector<Gateway>> parse_route_message(std::span<const uint8_t>
   std::vector<Gateway> gateways;
   std::optional<IpAddr> single;
   uint32_t out_ifindex = 0;
-  const auto read_gateway = [](uint16_t type, Payload payload) -> std::optional<IpAddr> {
-    if (type == RTA_GATEWAY) return as_address(payload);
-    // An IPv6 next hop of an IPv4 route (RFC 5549): the address family, then the address.
-    if (type == RTA_VIA && payload.size() > 2) return as_address(payload.subspan(2));
-    return std::nullopt;
-  };
   for_each_attribute(opened->attributes, [&](uint16_t type, Payload payload) {
     if (const auto gateway = read_gateway(type, payload)) single = gateway;
     if (type == RTA_OIF) out_ifindex = as_u32(payload);
@@ -205,13 +207,25 @@ std::optional<std::vector<Gateway>> parse_route_message(std::span<const uint8_t>
   return gateways;
 }
 
+std::optional<Route> parse_route_answer(std::span<const uint8_t> message) {
+  const auto opened = open_message<rtmsg>(message);
+  if (!opened || opened->type != RTM_NEWROUTE) return std::nullopt;
+  Route route;
+  route.is_local = opened->fixed.rtm_type == RTN_LOCAL;
+  for_each_attribute(opened->attributes, [&](uint16_t type, Payload payload) {
+    if (type == RTA_OIF) route.ifindex = as_u32(payload);
+    if (const auto gateway = read_gateway(type, payload)) route.gateway = gateway;
+  });
+  return route;
+}
+
 std::optional<Neighbour> parse_neighbour_message(std::span<const uint8_t> message) {
   const auto opened = open_message<ndmsg>(message);
-  if (!opened || opened->type != RTM_NEWNEIGH) return std::nullopt;
+  if (!opened || (opened->type != RTM_NEWNEIGH && opened->type != RTM_DELNEIGH)) return std::nullopt;
   std::optional<IpAddr> address;
   Neighbour neighbour;
   neighbour.ifindex = static_cast<uint32_t>(opened->fixed.ndm_ifindex);
-  neighbour.state = opened->fixed.ndm_state;
+  neighbour.news = opened->type == RTM_DELNEIGH ? NeighbourNews::pending : news_of(opened->fixed.ndm_state);
   for_each_attribute(opened->attributes, [&](uint16_t type, Payload payload) {
     if (type == NDA_DST) address = as_address(payload);
     if (type == NDA_LLADDR) copy_mac(neighbour.mac, payload);

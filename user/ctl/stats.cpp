@@ -183,8 +183,13 @@ std::string stats_to_json(const DaemonStats& stats) {
   for (const WorkerStats& worker : stats.workers) json["workers"].push_back(to_json(stats, worker));
   json["targets"] = Json::array();
   for (const TargetStats& t : stats.targets) {
-    json["targets"].push_back(
-        {{"name", t.name}, {"id", t.id}, {"packets", t.packets}, {"bytes", t.bytes}, {"flows", t.flows}});
+    json["targets"].push_back({{"name", t.name},
+                               {"id", t.id},
+                               {"packets", t.packets},
+                               {"bytes", t.bytes},
+                               {"flows", t.flows},
+                               {"mac", t.mac.is_zero() ? Json() : Json(to_string(t.mac))},
+                               {"reach", to_string(t.reach)}});
   }
   json["services"] = Json::array();
   for (const ServiceStats& s : stats.services) {
@@ -210,7 +215,8 @@ std::string stats_to_text(const DaemonStats& stats) {
     const size_t width = name_width(stats.targets, 8);
     text += fmt::format("\n{:<{}} {:>14} {:>18} {:>12}\n", "target", width, "packets", "bytes", "flows");
     for (const TargetStats& t : stats.targets) {
-      text += fmt::format("{:<{}} {:>14} {:>18} {:>12}\n", t.name, width, t.packets, t.bytes, t.flows);
+      text += fmt::format("{:<{}} {:>14} {:>18} {:>12}{}\n", t.name, width, t.packets, t.bytes, t.flows,
+                          t.reach == Reach::by_mac ? "" : fmt::format("  {}", to_string(t.reach)));
     }
   }
   if (!stats.services.empty()) {

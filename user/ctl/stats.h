@@ -6,6 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "user/lb/neighbour_watch.h"
+#include "user/net/mac.h"
+
 namespace xdplb {
 
 struct WorkerStats {
@@ -48,6 +51,8 @@ struct TargetStats {
   uint64_t packets = 0;
   uint64_t bytes = 0;
   uint64_t flows = 0;
+  MacAddr mac;  // in use; zero: none
+  Reach reach = Reach::by_mac;
   friend bool operator==(const TargetStats&, const TargetStats&) = default;
 };
 

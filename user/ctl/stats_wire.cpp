@@ -52,8 +52,11 @@ static_assert(sizeof(WorkerRecord) == kNameBytes + 25 * sizeof(uint64_t));
 struct TargetRecord {
   char name[kNameBytes];
   uint64_t id, packets, bytes, flows;
+  uint8_t mac[6];
+  uint8_t reach;
+  uint8_t reserved;
 };
-static_assert(sizeof(TargetRecord) == kNameBytes + 4 * sizeof(uint64_t));
+static_assert(sizeof(TargetRecord) == kNameBytes + 5 * sizeof(uint64_t));
 struct ServiceRecord {
   char name[kNameBytes];
   uint64_t packets, bytes, drops, flows;
@@ -202,8 +205,10 @@ std::vector<uint8_t> encode_stats(const DaemonStats& stats) {
     for (size_t i = 0; i < stats.reasons.size(); ++i) append(bytes, i < worker.drops.size() ? worker.drops[i] : 0);
   }
   for (const TargetStats& target : stats.targets) {
-    TargetRecord record{{}, target.id, target.packets, target.bytes, target.flows};
+    TargetRecord record{{}, target.id, target.packets, target.bytes, target.flows, {}, {}, 0};
     set_text(record.name, target.name);
+    std::copy(target.mac.bytes.begin(), target.mac.bytes.end(), record.mac);
+    record.reach = static_cast<uint8_t>(target.reach);
     append(bytes, record);
   }
   for (const ServiceStats& service : stats.services) {
@@ -251,7 +256,11 @@ Result<DaemonStats> decode_stats(std::span<const uint8_t> bytes) {
   if (!reader.has(header.target_count, header.target_bytes)) return damaged;
   for (uint32_t i = 0; i < header.target_count; ++i) {
     const auto r = reader.take<TargetRecord>(header.target_bytes);
-    stats.targets.push_back({get_text(r.name), static_cast<uint32_t>(r.id), r.packets, r.bytes, r.flows});
+    TargetStats target{get_text(r.name), static_cast<uint32_t>(r.id), r.packets, r.bytes, r.flows, {}, {}};
+    std::copy(std::begin(r.mac), std::end(r.mac), target.mac.bytes.begin());
+    if (r.reach >= kReachCount) return damaged;
+    target.reach = static_cast<Reach>(r.reach);
+    stats.targets.push_back(std::move(target));
   }
   if (!reader.has(header.service_count, header.service_bytes)) return damaged;
   for (uint32_t i = 0; i < header.service_count; ++i) {

@@ -118,6 +118,7 @@ std::unique_ptr<const Snapshot> compile_snapshot(const Config& config, uint64_t 
                                                  uint32_t flows) {
   auto snapshot = std::make_unique<Snapshot>();
   snapshot->generation = generation;
+  snapshot->version = previous == nullptr ? generation : previous->version + 1;
   snapshot->hash_seed = config.hash_seed;
   snapshot->tier = Tier(config.lb_tier, config.hash_seed);
   snapshot->vips = VipTable::build(config.services);

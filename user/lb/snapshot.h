@@ -59,7 +59,8 @@ struct SnapshotService {
 };
 
 struct Snapshot {
-  uint64_t generation = 0;
+  uint64_t generation = 0;  // of the configuration
+  uint64_t version = 0;     // of snapshots: one generation may be compiled again, as targets are found or lost
   uint64_t hash_seed = 0;
   bool any_draining = false;  // a miss must look into other workers' flow tables too
   VipTable vips;

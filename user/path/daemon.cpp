@@ -75,7 +75,7 @@ Result<void> Daemon::start() {
   if (auto r = resolve_tier(); !r) return r;
   auto config = with_options(stored->config);
   if (!config) return config.error();
-  config_ = std::move(*config);
+  wanted_ = config_ = std::move(*config);
   seen_generation_ = stored->generation;
   snapshots_ =
       std::make_unique<SnapshotPublisher>(compile_snapshot(config_, stored->generation, nullptr, options_.flows));
@@ -90,6 +90,9 @@ Result<void> Daemon::start() {
   supervise();
   auto plane = DataPlane::prepare(options_, programs_);
   if (!plane) return plane.error();
+  neighbours_.emplace(*loop_);
+  set_neighbour_device(**plane);
+  if (auto r = find_targets(); !r) return r;
   if (auto r = programs_.ingress->maps().set_vips(kernel_vips(config_)); !r) return r;
   // Here, because a thread made before would keep what it was made with, and because what is left must do for every
   // plane after this one, too.
@@ -195,6 +198,7 @@ std::vector<std::string> Daemon::start_report() const {
 
 void Daemon::follow() {
   follow_config();
+  follow_targets();
   queries_->advance(plane_ == nullptr ? 0 : plane_->rigs().size(), monotonic_ns());
 }
 
@@ -300,6 +304,7 @@ Result<void> Daemon::rebuild_plane() {
 void Daemon::put_in_place(std::unique_ptr<DataPlane> plane) {
   plane_ = std::move(plane);
   modes_ = plane_->modes();
+  set_neighbour_device(*plane_);
   slots_->flows->name_services(config_);  // now that there are tables, perhaps more than before
   serve_tier();
 }
@@ -316,7 +321,8 @@ void Daemon::serve_tier() {
 // --- statistics ---
 
 void Daemon::write_stats() {
-  DaemonStats stats = gather_stats({config_, *slots_, plane_.get(), kernel_stats_, options_.flows});
+  DaemonStats stats =
+      gather_stats({config_, *slots_, plane_.get(), kernel_stats_, options_.flows, neighbours_->watch()});
   stats.pid = static_cast<uint32_t>(getpid());
   stats.started_realtime_ns = started_realtime_ns_;
   stats.generation = adoption_.adopted_generation;

@@ -15,6 +15,7 @@
 #include "user/ctl/stats_segment.h"
 #include "user/path/data_plane.h"
 #include "user/path/flow_queries.h"
+#include "user/path/neighbour_control.h"
 #include "user/path/options.h"
 #include "user/path/quiescence.h"
 #include "user/path/supervision.h"
@@ -65,8 +66,15 @@ class Daemon {
   // What is stored, and what the command line says beside it.
   [[nodiscard]] Result<Config> with_options(Config config) const;
   Result<void> resolve_tier();
+  // Makes the configuration, with what is known of its targets, that of kernel program and workers.
+  Result<void> put_in_force(const Config& wanted, uint64_t generation);
   void refuse(uint64_t generation, const std::string& why);
   void report_adoption();
+
+  // Targets that are known by IP address.
+  void set_neighbour_device(const DataPlane& plane);
+  Result<void> find_targets();
+  void follow_targets();
 
   // The devices.
   void serve_tier();
@@ -90,7 +98,8 @@ class Daemon {
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<LinkWatcher> links_;
   std::optional<StatsWriter> stats_;
-  Config config_;
+  Config wanted_;  // as stored, and as the command line says beside it
+  Config config_;  // in force: that, and the MACs of targets that are known by address
   std::optional<LbTier> tier_option_;
   Adoption adoption_;
   uint64_t seen_generation_ = 0;  // read, adopted or refused
@@ -107,6 +116,7 @@ class Daemon {
   uint64_t egress_dropped_ = 0;              // as of the last inspection
   uint64_t egress_dropped_before_ = 0;       // by planes before this one
   std::optional<TierControl> tier_;          // before the plane: it says that we leave
+  std::optional<NeighbourControl> neighbours_;
   std::optional<FlowQueries> queries_;
   std::optional<Supervision> supervision_;
   std::string control_error_;               // why there is no control socket

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "user/base/clock.h"
 #include "user/base/log.h"
 #include "user/ctl/config_file.h"
 #include "user/lb/config_diff.h"
@@ -10,6 +11,19 @@
 #include "user/path/vip_rules.h"
 
 namespace xdplb {
+namespace {
+
+// A script may change hundreds of things at once: the first say what is going on.
+void log_some(uint64_t generation, const std::vector<std::string>& lines) {
+  constexpr size_t kLinesMax = 8;
+  const auto say = [generation](const std::string& line) {
+    log_line(LogLevel::info, fmt::format("generation {}: {}", generation, line), {{"generation", generation}});
+  };
+  for (size_t i = 0; i < std::min(lines.size(), kLinesMax); ++i) say(lines[i]);
+  if (lines.size() > kLinesMax) say(fmt::format("and {} more", lines.size() - kLinesMax));
+}
+
+}  // namespace
 
 void Daemon::reload() {
   supervision_->reloading();
@@ -55,7 +69,9 @@ void Daemon::follow_config() {
       refuse(*generation, stored.error().message);
     }
   }
-  if (adoption_.adopted_generation != snapshots_->current().generation) report_adoption();
+  if (snapshots_->has_retired() || adoption_.adopted_generation != snapshots_->current().generation) {
+    report_adoption();
+  }
 }
 
 void Daemon::adopt(const StoredConfig& stored) {
@@ -65,29 +81,59 @@ void Daemon::adopt(const StoredConfig& stored) {
     refuse(stored.generation, next.error().message);
     return;
   }
-  if (programs_.ingress != nullptr) {
-    if (auto r = programs_.ingress->maps().set_vips(kernel_vips(*next)); !r) {
-      refuse(stored.generation, r.error().message);
-      return;
-    }
+  if (auto r = neighbours_->follow(*next); !r) {
+    refuse(stored.generation, r.error().message);
+    return;
   }
-  const std::vector<std::string> changes = describe_changes(config_, *next);
-  config_ = std::move(*next);
-  slots_->flows->name_services(config_);
-  snapshots_->publish(compile_snapshot(config_, stored.generation, &snapshots_->current(), options_.flows));
-  // A script may change hundreds of things at once: the first say what is going on.
-  constexpr size_t kLinesMax = 8;
-  for (size_t i = 0; i < std::min(changes.size(), kLinesMax); ++i) {
-    log_line(LogLevel::info, fmt::format("generation {}: {}", stored.generation, changes[i]),
-             {{"generation", stored.generation}});
+  const std::vector<std::string> changes = describe_changes(wanted_, *next);
+  if (auto r = put_in_force(*next, stored.generation); !r) {
+    refuse(stored.generation, r.error().message);
+    return;
   }
-  if (changes.size() > kLinesMax)
-    log_info("generation {}: and {} more", stored.generation, changes.size() - kLinesMax);
+  wanted_ = std::move(*next);
+  log_some(stored.generation, changes);
   const Tier& tier = snapshots_->current().tier;
   if (auto r = tier_->set(tier); !r) log_warning("{}; every peer counts as gone", r.error().message);
   if (plane_ != nullptr && plane_->has_tier() != tier.exists()) {
     lose_plane(tier.exists() ? "there are other balancers to send to now" : "there are no other balancers any more");
   }
+}
+
+Result<void> Daemon::put_in_force(const Config& wanted, uint64_t generation) {
+  Config next = wanted;
+  neighbours_->put_macs(next);
+  if (programs_.ingress != nullptr) {
+    if (auto r = programs_.ingress->maps().set_vips(kernel_vips(next)); !r) return r;
+  }
+  config_ = std::move(next);
+  slots_->flows->name_services(config_);
+  snapshots_->publish(compile_snapshot(config_, generation, &snapshots_->current(), options_.flows));
+  return {};
+}
+
+// --- targets that are known by address ---
+
+// Whoever has one of these MACs is us, or another balancer, which would send it on.
+void Daemon::set_neighbour_device(const DataPlane& plane) {
+  std::vector<MacAddr> own = config_.lb_tier.members;
+  for (const PlaneDevice& device : plane.devices()) own.push_back(device.link.mac);
+  neighbours_->set_device(plane.devices().back().link, std::move(own));
+}
+
+// At the start: packets come in a moment, and those for a service without a target are lost.
+Result<void> Daemon::find_targets() {
+  constexpr uint64_t kPatienceNs = kNsPerSec;
+  if (auto r = neighbours_->follow(wanted_); !r) return r;
+  neighbours_->resolve_now(kPatienceNs);
+  follow_targets();
+  return {};
+}
+
+void Daemon::follow_targets() {
+  const std::vector<std::string> changes = neighbours_->take_changes(wanted_);
+  if (changes.empty()) return;
+  log_some(snapshots_->current().generation, changes);
+  if (auto r = put_in_force(wanted_, snapshots_->current().generation); !r) log_warning("{}", r.error().message);
 }
 
 // The members are named on the command line; which of them we are, our MAC tells.

@@ -8,8 +8,10 @@ namespace {
 std::vector<TargetStats> of_targets(const StatsSources& from, const std::vector<FlowReader>& tables) {
   std::vector<TargetStats> all;
   for (const Target& t : from.config.targets) {
-    if (!t.has_mac()) continue;
-    TargetStats of{t.name, t.id, 0, 0, 0};
+    if (!t.has_mac() && !t.address) continue;
+    TargetStats of{t.name, t.id, 0, 0, 0, t.mac, Reach::by_mac};
+    const auto followed = t.address ? from.neighbours.find(*t.address) : std::nullopt;
+    if (followed) of.reach = followed->reach;
     for (const FlowReader& table : tables) of.flows += table.live_of_target({t.id, t.epoch});
     for (const auto& c : from.slots.counters) {
       of.packets += c->targets[t.id].packets.get();

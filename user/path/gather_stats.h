@@ -3,6 +3,7 @@
 
 #include <span>
 
+#include "user/lb/neighbour_watch.h"
 #include "user/path/data_plane.h"
 
 namespace xdplb {
@@ -13,6 +14,7 @@ struct StatsSources {
   const DataPlane* plane;                 // null while a device is away
   std::span<const XskStatistics> kernel;  // by worker, as of the last inspection
   uint32_t flows_max;                     // of each worker's table
+  const NeighbourWatch& neighbours;
 };
 
 // Everything but what the daemon knows of itself: pid, generation, modes, when it started.

@@ -177,23 +177,48 @@ TEST_CASE("netlink: next hops of plain, multipath and cross-family routes") {
   CHECK_FALSE(parse_route_message(MessageBuilder(RTM_NEWROUTE, rtmsg{}).number(RTA_OIF, 4).finish()));
 }
 
-TEST_CASE("netlink: neighbours, resolved and not") {
-  ndmsg fixed{};
-  fixed.ndm_ifindex = 5;
-  fixed.ndm_state = NUD_REACHABLE;
-  MessageBuilder message(RTM_NEWNEIGH, fixed);
-  message.attribute(NDA_DST, {10, 0, 0, 9});
-  const auto unresolved = parse_neighbour_message(message.finish());
-  REQUIRE(unresolved);
-  CHECK_FALSE(unresolved->is_usable());
-  const auto resolved = parse_neighbour_message(message.attribute(NDA_LLADDR, {2, 0, 0, 0, 0, 9}).finish());
-  REQUIRE(resolved);
-  CHECK(resolved->is_usable());
-  CHECK(resolved->ifindex == 5);
-  fixed.ndm_state = NUD_FAILED;
-  MessageBuilder failed(RTM_NEWNEIGH, fixed);
-  failed.attribute(NDA_DST, {10, 0, 0, 9}).attribute(NDA_LLADDR, {2, 0, 0, 0, 0, 9});
-  CHECK_FALSE(parse_neighbour_message(failed.finish())->is_usable());
+TEST_CASE("netlink: the way to an address") {
+  rtmsg fixed{};
+  fixed.rtm_type = RTN_UNICAST;
+  const auto direct = parse_route_answer(MessageBuilder(RTM_NEWROUTE, fixed).number(RTA_OIF, 4).finish());
+  REQUIRE(direct);
+  CHECK(direct->ifindex == 4);
+  CHECK_FALSE(direct->gateway);
+  CHECK_FALSE(direct->is_local);
+  const auto behind = parse_route_answer(
+      MessageBuilder(RTM_NEWROUTE, fixed).number(RTA_OIF, 4).attribute(RTA_GATEWAY, {10, 0, 0, 1}).finish());
+  REQUIRE(behind);
+  CHECK(to_string(behind->gateway.value()) == "10.0.0.1");
+  fixed.rtm_type = RTN_LOCAL;
+  CHECK(parse_route_answer(MessageBuilder(RTM_NEWROUTE, fixed).number(RTA_OIF, 1).finish())->is_local);
+  CHECK_FALSE(parse_route_answer(MessageBuilder(RTM_DELROUTE, fixed).number(RTA_OIF, 1).finish()));
+}
+
+TEST_CASE("netlink: neighbours, by what the kernel thinks of them") {
+  const auto news = [](uint16_t type, int state) {
+    ndmsg fixed{};
+    fixed.ndm_ifindex = 5;
+    fixed.ndm_state = static_cast<uint16_t>(state);
+    MessageBuilder message(type, fixed);
+    message.attribute(NDA_DST, {10, 0, 0, 9}).attribute(NDA_LLADDR, {2, 0, 0, 0, 0, 9});
+    const auto parsed = parse_neighbour_message(message.finish());
+    REQUIRE(parsed);
+    CHECK(parsed->ifindex == 5);
+    CHECK(to_string(parsed->address) == "10.0.0.9");
+    CHECK(to_string(parsed->mac) == "02:00:00:00:00:09");
+    return parsed->news;
+  };
+  for (const int state : {NUD_REACHABLE, NUD_PERMANENT}) {
+    CHECK(news(RTM_NEWNEIGH, state) == NeighbourNews::confirmed);
+  }
+  for (const int state : {NUD_STALE, NUD_DELAY, NUD_PROBE}) {
+    CHECK(news(RTM_NEWNEIGH, state) == NeighbourNews::stale);
+  }
+  CHECK(news(RTM_NEWNEIGH, NUD_INCOMPLETE) == NeighbourNews::pending);
+  CHECK(news(RTM_NEWNEIGH, NUD_FAILED) == NeighbourNews::failed);
+  CHECK(news(RTM_DELNEIGH, NUD_REACHABLE) == NeighbourNews::pending);
+  const auto unknown = parse_neighbour_message(MessageBuilder(RTM_NEWNEIGH, ndmsg{}).finish());
+  CHECK_FALSE(unknown);
 }
 
 TEST_CASE("netlink: truncated and spoilt messages never read beyond their end") {
@@ -216,6 +241,7 @@ TEST_CASE("netlink: truncated and spoilt messages never read beyond their end") 
     static_cast<void>(parse_address_message(exact));
     static_cast<void>(parse_route_message(exact));
     static_cast<void>(parse_neighbour_message(exact));
+    static_cast<void>(parse_route_answer(exact));
   }
   CHECK(parsed > 1000);
 }
@@ -234,6 +260,9 @@ TEST_CASE("netlink: the kernel's answers") {
   CHECK(list_addresses());
   CHECK(list_gateways());
   CHECK(list_neighbours());
+  const auto to_ourselves = query_route(parse_ip("127.0.0.1").value());
+  REQUIRE(to_ourselves);
+  CHECK(to_ourselves->value().is_local);
   const auto watcher = LinkWatcher::create();
   REQUIRE(watcher);
   CHECK((*watcher)->read_events().value().empty());

@@ -60,7 +60,8 @@ DaemonStats sample() {
     w.drops.assign(stats.reasons.size(), 0);
     w.drops[static_cast<size_t>(Reason::no_target)] = 5 + i;
   }
-  stats.targets = {{"vm-001", 0, 10, 1000, 2}, {std::string(63, 'x'), 65534, 1, 2, 3}};
+  stats.targets = {{"vm-001", 0, 10, 1000, 2, MacAddr{{2, 0, 0, 0, 0, 1}}, Reach::by_mac},
+                   {std::string(63, 'x'), 65534, 1, 2, 3, {}, Reach::unreachable}};
   stats.services = {{"default", 11, 1002, 11, 5}};
   return stats;
 }
@@ -200,7 +201,7 @@ TEST_CASE("stats segment: readers beside a writer see whole values") {
     for (uint64_t i = 0; !stop.stop_requested(); ++i) {
       DaemonStats stats = sample();
       stats.generation = i;
-      stats.targets.assign(500 + i % 100, TargetStats{"t", 1, i, i, i});
+      stats.targets.assign(500 + i % 100, TargetStats{"t", 1, i, i, i, {}, {}});
       if (!writer->write(stats)) return;
     }
   });

@@ -7,10 +7,10 @@
 namespace xdplb {
 namespace {
 
-std::unique_ptr<const Snapshot> snapshot(uint64_t generation) {
+std::unique_ptr<const Snapshot> snapshot(uint64_t version) {
   auto s = std::make_unique<Snapshot>();
-  s->generation = generation;
-  s->hash_seed = generation * 3;  // so that a reader can tell a whole snapshot from freed memory
+  s->version = version;
+  s->hash_seed = version * 3;  // so that a reader can tell a whole snapshot from freed memory
   return s;
 }
 
@@ -19,15 +19,15 @@ TEST_CASE("a worker that is at work must move on before an old snapshot goes; on
   WorkerEpoch awake, asleep;
   WorkerEpoch* const workers[] = {&awake, &asleep};
   CHECK(publisher.collect(workers));
-  CHECK(publisher.acquire(awake)->generation == 1);
+  CHECK(publisher.acquire(awake)->version == 1);
   publisher.publish(snapshot(2));
   CHECK_FALSE(publisher.collect(workers));
-  CHECK(publisher.acquire(awake)->generation == 2);
+  CHECK(publisher.acquire(awake)->version == 2);
   CHECK(publisher.collect(workers));
   publisher.publish(snapshot(3));
   SnapshotPublisher::release(awake);
   CHECK(publisher.collect(workers));
-  CHECK(publisher.acquire(asleep)->generation == 3);
+  CHECK(publisher.acquire(asleep)->version == 3);
 }
 
 // Run by ThreadSanitizer and AddressSanitizer: a snapshot freed too early is a use after free here.
@@ -41,8 +41,8 @@ TEST_CASE("workers never see a freed snapshot, however often one is published") 
     uint64_t last = 0;
     while (!stop.load()) {
       const Snapshot* s = publisher.acquire(epoch);
-      if (s->hash_seed != s->generation * 3 || s->generation < last) std::abort();
-      last = s->generation;
+      if (s->hash_seed != s->version * 3 || s->version < last) std::abort();
+      last = s->version;
       if (sleeps) SnapshotPublisher::release(epoch);
       turns.fetch_add(1);
     }
@@ -50,8 +50,8 @@ TEST_CASE("workers never see a freed snapshot, however often one is published") 
   };
   std::thread first([&] { work(epochs[0], false); });
   std::thread second([&] { work(epochs[1], true); });
-  for (uint64_t generation = 2; generation < 3000; ++generation) {
-    publisher.publish(snapshot(generation));
+  for (uint64_t version = 2; version < 3000; ++version) {
+    publisher.publish(snapshot(version));
     publisher.collect(workers);
   }
   while (turns.load() < 1000) std::this_thread::yield();
