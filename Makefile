@@ -21,7 +21,8 @@ endif
 CCACHE := $(shell command -v ccache 2>/dev/null)
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
-CPPFLAGS += -I. -D_GNU_SOURCE -DXDPLB_VERSION='"0.1.0"'
+RELEASE := 0.1.0
+CPPFLAGS += -I. -D_GNU_SOURCE -DXDPLB_VERSION='"$(RELEASE)"'
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
 CXXFLAGS += -std=c++20 $(OPT) -g1 $(WARNINGS) -pthread -fno-plt
 LDFLAGS  += -pthread
@@ -372,6 +373,26 @@ uninstall: ## remove what install put there
 	$(Q)rm -f $(addprefix $(BINDIR)/,$(notdir $(BINS))) $(MANDIR)/xdplb.8 $(COMPDIR)/xdplb \
 	    $(UNITDIR)/xdplb.service
 	$(Q)rm -rf $(LIBDIR) $(DOCDIR)
+
+# --- the Debian package --------------------------------------------------------------------------------------
+
+.PHONY: deb
+deb: all ## a package for Debian 12, in build/
+	+$(Q)tools/package/deb $(abspath $(BUILD)) $(RELEASE)
+
+.PHONY: deps-package
+deps-package: deps
+	@missing=$$(for p in $(PACKAGE_PKGS); do dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | \
+	    grep -qx installed || echo $$p; done); \
+	[ -z "$$missing" ] || { apt-get update -q >/dev/null && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing >/dev/null; }
+
+PACKAGE_PKGS := debootstrap
+
+.PHONY: deb-test
+deb-test: deps-package deb ## install the package in a clean Debian of its own and balance with it (root; downloads 60 MB)
+	$(Q)XDPLB_BUILD=$(abspath $(BUILD)) unshare --mount --propagation private $(PYTHON) tests/package.py \
+	    $(BUILD)/xdplb_$(RELEASE)_$$(dpkg --print-architecture).deb
 
 .PHONY: clean
 clean: ## remove everything that was built
