@@ -377,7 +377,8 @@ uninstall: ## remove what install put there
 # --- the Debian package --------------------------------------------------------------------------------------
 
 .PHONY: deb
-deb: all ## a package for Debian 12, in build/
+deb: deps-package ## install what is missing, build, and make a package for Debian 12, in build/
+	$(Q)$(MAKE) --no-print-directory all
 	+$(Q)tools/package/deb $(abspath $(BUILD)) $(RELEASE)
 
 .PHONY: deps-package
@@ -387,10 +388,10 @@ deps-package: deps
 	[ -z "$$missing" ] || { apt-get update -q >/dev/null && \
 	    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing >/dev/null; }
 
-PACKAGE_PKGS := debootstrap
+PACKAGE_PKGS := dpkg-dev help2man debootstrap
 
 .PHONY: deb-test
-deb-test: deps-package deb ## install the package in a clean Debian of its own and balance with it (root; downloads 60 MB)
+deb-test: deb ## install the package in a clean Debian of its own and balance with it (root; downloads 60 MB)
 	$(Q)XDPLB_BUILD=$(abspath $(BUILD)) unshare --mount --propagation private $(PYTHON) tests/package.py \
 	    $(BUILD)/xdplb_$(RELEASE)_$$(dpkg --print-architecture).deb
 
