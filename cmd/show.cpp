@@ -36,7 +36,7 @@ std::vector<ActiveTarget> active_targets(const Config& config, const Service& se
   std::vector<ActiveTarget> active;
   for (size_t i = 0; i < service.targets.size(); ++i) {
     const Target& target = config.targets[service.targets[i].target];
-    if (target.state == TargetState::active) active.push_back({i, target});
+    if (target.effective_state() == TargetState::active) active.push_back({i, target});
   }
   return active;
 }
@@ -49,7 +49,7 @@ void print_default_service(const Config& config, const Service& service) {
   fmt::print("{}{}\n", fmt::join(lookup.begin(), lookup.begin() + static_cast<long>(shown), " "), cut ? " ..." : "");
   fmt::print("Active:\n");
   for (const auto& [index, target] : active_targets(config, service)) {
-    fmt::print("  {:<2d}: {}\n", index, to_string(target.mac));
+    fmt::print("  {:<2d}: {}\n", index, to_string(target.effective_mac()));
   }
 }
 
@@ -74,7 +74,7 @@ std::vector<ShownTarget> known_targets(const ConfigStore& store, const Config& c
 
 void print_targets(const std::vector<ShownTarget>& targets) {
   for (const auto& [index, target, flows] : targets) {
-    fmt::print("Target: {} {}{}\n", index, enum_name(kTargetStateNames, target.state),
+    fmt::print("Target: {} {}{}\n", index, enum_name(kTargetStateNames, target.effective_state()),
                flows ? fmt::format(", {} live flows", *flows) : "");
   }
 }
@@ -128,7 +128,7 @@ nlohmann::ordered_json to_json(const ConfigStore& store, const StoredConfig& sto
     json["lookup"] = lookup_by_position(config, *service);
     json["active"] = nlohmann::ordered_json::array();
     for (const auto& [index, target] : active_targets(config, *service)) {
-      json["active"].push_back({{"index", index}, {"name", target.name}, {"mac", to_string(target.mac)}});
+      json["active"].push_back({{"index", index}, {"name", target.name}, {"mac", to_string(target.effective_mac())}});
     }
   }
   if (const Service* service = default_service(config)) {
@@ -136,8 +136,8 @@ nlohmann::ordered_json to_json(const ConfigStore& store, const StoredConfig& sto
     for (const auto& [index, target, flows] : known_targets(store, config, *service)) {
       json["targets"].push_back({{"index", index},
                                  {"name", target.name},
-                                 {"mac", to_string(target.mac)},
-                                 {"state", enum_name(kTargetStateNames, target.state)},
+                                 {"mac", to_string(target.effective_mac())},
+                                 {"state", enum_name(kTargetStateNames, target.effective_state())},
                                  {"flows", flows ? nlohmann::ordered_json(*flows) : nlohmann::ordered_json()}});
     }
   }

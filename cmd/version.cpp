@@ -3,7 +3,7 @@
 
 #include "cmd/command.h"
 #include "kern/abi.h"
-#include "user/ctl/shared_memory.h"
+#include "user/ctl/config_wire.h"
 
 namespace xdplb {
 

@@ -50,16 +50,26 @@ bool set_bool(bool& out, uint32_t value) {
   return value <= 1;
 }
 
+template <typename Layout>
 class Decoder {
+  static constexpr bool kHasMarks = std::is_same_v<Layout, wire::Layout2>;
+
  public:
   Result<Config> decode(std::span<const uint8_t> body) {
-    wire::BodyHeader header{};
-    if (body.size() < sizeof header) return fail("{}: {} bytes are too few", kDamaged, body.size());
-    std::memcpy(&header, body.data(), sizeof header);
+    typename Layout::BodyHeader whole{};
+    if (body.size() < sizeof whole) return fail("{}: {} bytes are too few", kDamaged, body.size());
+    std::memcpy(&whole, body.data(), sizeof whole);
+    const wire::v1::BodyHeader& header = wire::base_of(whole);
     if (!open_sections(body, header)) return fail("{}: a section lies outside of it", kDamaged);
     config_.hash_seed = header.hash_seed;
     config_.last_epoch = header.last_epoch;
     config_.lb_tier.own_index = header.tier_own_index;
+    if constexpr (kHasMarks) {
+      if (!set_bool(config_.origin.names_default, whole.origin_names_default) ||
+          !strings_.next_string(whole.origin_len, config_.origin.file)) {
+        return fail("{}: origin", kDamaged);
+      }
+    }
 
     while (targets_.left() > 0) {
       if (!decode_target()) return fail("{}: target {}", kDamaged, config_.targets.size());
@@ -78,7 +88,7 @@ class Decoder {
   }
 
  private:
-  bool open_sections(std::span<const uint8_t> body, const wire::BodyHeader& header) {
+  bool open_sections(std::span<const uint8_t> body, const wire::v1::BodyHeader& header) {
     return targets_.open(body, header.sections[wire::kTargets]) &&
            services_.open(body, header.sections[wire::kServices]) && vips_.open(body, header.sections[wire::kVips]) &&
            listens_.open(body, header.sections[wire::kListens]) && ports_.open(body, header.sections[wire::kPorts]) &&
@@ -88,8 +98,9 @@ class Decoder {
   }
 
   bool decode_target() {
-    wire::TargetRecord record{};
-    if (!targets_.next(record)) return false;
+    typename Layout::TargetRecord whole{};
+    if (!targets_.next(whole)) return false;
+    const wire::v1::TargetRecord& record = wire::base_of(whole);
     Target& target = config_.targets.emplace_back();
     bool has_address = false;
     if (!set_enum(target.state, record.state, TargetState::down) || !set_bool(has_address, record.has_address)) {
@@ -100,13 +111,30 @@ class Decoder {
     target.weight = record.weight;
     target.id = record.id;
     target.epoch = record.epoch;
+    if constexpr (kHasMarks) {
+      if (!decode_by_hand(whole, target)) return false;
+    }
     return strings_.next_string(record.name_len, target.name) &&
            strings_.next_string(record.description_len, target.description);
   }
 
+  static bool decode_by_hand(const wire::v2::TargetRecord& record, Target& target) {
+    ByHand by_hand;
+    bool has_by_hand = false, has_mac = false;
+    if (!set_enum(target.unreachable, record.unreachable, Unreachable::keep) ||
+        !set_bool(has_by_hand, record.has_by_hand) || !set_bool(has_mac, record.by_hand_has_mac) ||
+        !set_enum(by_hand.state, record.by_hand_state, TargetState::down)) {
+      return false;
+    }
+    if (has_mac) std::memcpy(by_hand.mac.emplace().bytes.data(), record.by_hand_mac, sizeof record.by_hand_mac);
+    if (has_by_hand) target.by_hand = by_hand;
+    return true;
+  }
+
   bool decode_service() {
-    wire::ServiceRecord record{};
-    if (!services_.next(record)) return false;
+    typename Layout::ServiceRecord whole{};
+    if (!services_.next(whole)) return false;
+    const wire::v1::ServiceRecord& record = wire::base_of(whole);
     Service& service = config_.services.emplace_back();
     if (!set_enum(service.on_empty, record.on_empty, OnEmpty::pass) ||
         !set_enum(service.hash_fields, record.hash_fields, HashFields::source) ||
@@ -116,6 +144,7 @@ class Decoder {
     }
     service.id = record.id;
     service.table_size = record.table_size;
+    if constexpr (kHasMarks) service.need = whole.need;
     static_assert(sizeof service.timeouts == sizeof record.timeouts_s);
     std::memcpy(&service.timeouts, record.timeouts_s, sizeof record.timeouts_s);
     service.flow_quota_percent = record.flow_quota_percent;
@@ -167,8 +196,8 @@ class Decoder {
   }
 
   Config config_;
-  Cursor<wire::TargetRecord> targets_;
-  Cursor<wire::ServiceRecord> services_;
+  Cursor<typename Layout::TargetRecord> targets_;
+  Cursor<typename Layout::ServiceRecord> services_;
   Cursor<wire::VipRecord> vips_;
   Cursor<wire::ListenRecord> listens_;
   Cursor<wire::PortRecord> ports_;
@@ -179,8 +208,8 @@ class Decoder {
 
 }  // namespace
 
-Result<Config> decode_config(std::span<const uint8_t> bytes) {
-  return Decoder{}.decode(bytes);
+Result<Config> decode_config(std::span<const uint8_t> bytes, uint32_t layout) {
+  return layout == 1 ? Decoder<wire::Layout1>{}.decode(bytes) : Decoder<wire::Layout2>{}.decode(bytes);
 }
 
 }  // namespace xdplb

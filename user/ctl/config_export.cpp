@@ -12,10 +12,13 @@ using Json = nlohmann::ordered_json;
 Json to_json(const Target& target) {
   static const Target kDefault;
   Json json = {{"name", target.name}};
-  if (target.has_mac()) json["mac"] = to_string(target.mac);
+  if (!target.mac.is_zero()) json["mac"] = to_string(target.mac);
   if (target.address) json["address"] = to_string(*target.address);
   if (target.weight != kDefault.weight) json["weight"] = target.weight;
   if (target.state != kDefault.state) json["state"] = enum_name(kTargetStateNames, target.state);
+  if (target.unreachable != kDefault.unreachable) {
+    json["unreachable"] = enum_name(kUnreachableNames, target.unreachable);
+  }
   if (!target.description.empty()) json["description"] = target.description;
   return json;
 }
@@ -67,6 +70,7 @@ Json to_json(const Config& config, const Service& service) {
       json["targets"].push_back(name);
     }
   }
+  if (service.need != kDefault.need) json["need"] = service.need;
   if (service.table_size != kDefault.table_size) json["table_size"] = service.table_size;
   if (service.on_empty != kDefault.on_empty) json["on_empty"] = enum_name(kOnEmptyNames, service.on_empty);
   if (service.hash_fields != kDefault.hash_fields) json["hash"] = enum_name(kHashFieldsNames, service.hash_fields);

@@ -1,12 +1,54 @@
 #include "user/ctl/config_file.h"
 
 #include <cerrno>
+#include <filesystem>
 #include <fstream>
+#include <unordered_map>
 
 #include "user/ctl/config_json.h"
 #include "user/ctl/vip_check.h"
 
 namespace xdplb {
+
+namespace {
+
+using Positions = std::unordered_map<std::string_view, uint32_t>;
+
+Positions positions_by_name(const std::vector<Target>& targets) {
+  Positions positions;
+  for (uint32_t i = 0; i < targets.size(); ++i) positions.emplace(targets[i].name, i);
+  return positions;
+}
+
+void keep_marks(const Config& in_force, std::vector<Target>& targets) {
+  const Positions before = positions_by_name(in_force.targets);
+  for (Target& target : targets) {
+    const auto known = before.find(target.name);
+    if (known != before.end()) target.by_hand = in_force.targets[known->second].by_hand;
+  }
+}
+
+// Appends the service and those of its targets that the file does not define.
+void keep_default_service(const Config& in_force, Service service, Config& file) {
+  const Positions defined = positions_by_name(file.targets);
+  std::vector<std::pair<const Target*, TargetUse*>> missing;
+  for (TargetUse& use : service.targets) {
+    const Target& target = in_force.targets[use.target];
+    const auto known = defined.find(target.name);
+    if (known == defined.end()) {
+      missing.emplace_back(&target, &use);
+    } else {
+      use.target = known->second;
+    }
+  }
+  for (const auto& [target, use] : missing) {
+    use->target = static_cast<uint32_t>(file.targets.size());
+    file.targets.push_back(*target);
+  }
+  file.services.push_back(std::move(service));
+}
+
+}  // namespace
 
 Result<Config> read_config_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -17,6 +59,10 @@ Result<Config> read_config_file(const std::string& path) {
   text.resize(static_cast<size_t>(file.gcount()));
   auto config = config_from_json(text);
   if (!config) return fail("{}: {}", path, config.error().message);
+  std::error_code unknown;
+  const std::filesystem::path absolute = std::filesystem::absolute(path, unknown);
+  config->origin = {unknown ? path : absolute.string(), default_service(*config) != nullptr};
+  if (auto ok = validate_config(*config); !ok) return fail("{}: {}", path, ok.error().message);
   return config;
 }
 
@@ -38,9 +84,21 @@ Result<ConfigStore> open_or_create_store(const ShmName& name, const Config& conf
   return store;
 }
 
+Result<Config> merge_file(const Config& in_force, Config file) {
+  const Service* kept = in_force.origin.names_default ? nullptr : default_service(in_force);
+  if (default_service(file) == nullptr && kept != nullptr) keep_default_service(in_force, *kept, file);
+  keep_marks(in_force, file.targets);
+  if (auto ok = assign_identities(in_force, file); !ok) return ok.error();
+  Config elsewhere = file;
+  elsewhere.origin.file = in_force.origin.file;
+  return !in_force.origin.file.empty() && elsewhere == in_force ? in_force : file;
+}
+
 Result<uint64_t> publish_config(ConfigStore& store, const Config& config) {
   return store.update([&](Config& in_force) -> Result<void> {
-    in_force = config;
+    auto merged = merge_file(in_force, config);
+    if (!merged) return merged.error();
+    in_force = std::move(*merged);
     return {};
   });
 }

@@ -8,7 +8,8 @@
 
 namespace xdplb {
 
-// Reads and validates. Errors begin with the file's name and name path and value in it.
+// Reads and validates, and notes in the origin where it came from. Errors begin with the file's name and name path
+// and value in it.
 Result<Config> read_config_file(const std::string& path);
 
 // Whether this host may serve it: no VIP that would cut it off. The error names the service.
@@ -17,9 +18,15 @@ Result<void> check_config_on_host(const Config& config);
 // The store of that name; where there is none it is made, with this configuration.
 Result<ConfigStore> open_or_create_store(const ShmName& name, const Config& config);
 
-// Makes the file's configuration that in force, whole: nothing of the former one stays but the identities of targets
-// and services whose names stay, so that their flows do. Returns the generation, the old one where nothing changed. A
-// file that cannot be used changes nothing.
+// What is in force once `file` was applied to `in_force`. The file replaces what a former file said. What stays is:
+// identities of targets and services whose names stay, so that their flows do; marks by hand; and, unless the file
+// names it or the former file did, the default service of `init` with its targets and VIPs. A target of that service
+// that the file defines too is the file's. Where nothing else changes, the former file stays noted as the origin.
+// Error: more targets or services than there are ids.
+Result<Config> merge_file(const Config& in_force, Config file);
+
+// Puts merge_file() in force. Returns the generation, the old one where nothing changed. A file that cannot be used
+// changes nothing.
 Result<uint64_t> publish_config(ConfigStore& store, const Config& config);
 Result<uint64_t> publish_config_file(ConfigStore& store, const std::string& path);
 

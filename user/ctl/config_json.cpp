@@ -5,6 +5,7 @@
 #include <charconv>
 #include <limits>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "user/ctl/config_names.h"
 #include "user/ctl/json_reader.h"
@@ -35,6 +36,7 @@ class ConfigReader {
     std::string description;  // for the reader of the file
     file.string("description", description);
     file.array("targets", [&](const json& value, const std::string& path) { read_target(value, path); });
+    file.array("groups", [&](const json& value, const std::string& path) { read_group(value, path); });
     file.array("services", [&](const json& value, const std::string& path) { read_service(value, path); });
     file.object("lb_tier", [&](JsonObject& tier) { read_lb_tier(tier); });
     file.refuse_unknown_keys();
@@ -57,6 +59,7 @@ class ConfigReader {
     object.string("description", target.description);
     object.number("weight", target.weight, 0, kMaxWeight);
     object.choice("state", target.state, kTargetStateNames);
+    object.choice("unreachable", target.unreachable, kUnreachableNames);
     if (object.has("mac")) {
       read_mac(value["mac"], object.path_of("mac"), target.mac);
       const auto [other, is_new] = target_of_mac_.emplace(to_string(target.mac), path);
@@ -73,7 +76,7 @@ class ConfigReader {
         target.address = *parsed;
       }
     }
-    if (!target.has_mac() && !target.address && target.state != TargetState::down) {
+    if (target.mac.is_zero() && !target.address && target.state != TargetState::down) {
       errors_.set(path, "needs \"mac\" or \"address\", unless its state is \"down\"");
     }
     object.refuse_unknown_keys();
@@ -93,9 +96,11 @@ class ConfigReader {
     object.array("listen", [&](const json& element, const std::string& where) {
       read_listen(element, where, service.listen.emplace_back());
     });
+    std::unordered_set<uint32_t> listed;
     object.array("targets", [&](const json& element, const std::string& where) {
-      read_use(element, where, service.targets.emplace_back());
+      read_use(element, where, true, listed, service.targets);
     });
+    object.number("need", service.need, 0, kMaxServiceTargets);
     object.number("table_size", service.table_size, kMinTableSize, kMaxTableSize);
     object.choice("on_empty", service.on_empty, kOnEmptyNames);
     object.choice("hash", service.hash_fields, kHashFieldsNames);
@@ -174,8 +179,32 @@ class ConfigReader {
     return PortRange{*first, *last};
   }
 
-  // "vm-001" or {"name": "vm-001", "weight": 3}
-  void read_use(const json& value, const std::string& path, TargetUse& use) {
+  // Groups are short for their targets: a service gets what they name, and nothing else remembers them.
+  void read_group(const json& value, const std::string& path) {
+    JsonObject object(value, path, errors_);
+    std::string name;
+    object.require("name");
+    object.string("name", name);
+    std::string description;  // for the reader of the file
+    object.string("description", description);
+    if (target_by_name_.contains(name)) {
+      errors_.set(object.path_of("name"), fmt::format("\"{}\" is the name of a target too", name));
+    }
+    const auto [group, is_new] = groups_.try_emplace(name);
+    if (!is_new) errors_.set(object.path_of("name"), fmt::format("\"{}\" is the name of another group too", name));
+    std::unordered_set<uint32_t> listed;
+    object.require("targets");
+    object.array("targets", [&](const json& element, const std::string& where) {
+      read_use(element, where, false, listed, group->second);
+    });
+    object.refuse_unknown_keys();
+  }
+
+  // "vm-001" or {"name": "vm-001", "weight": 3}; in a service also the name of a group, which stands for its targets.
+  // `listed`: those that the list has already.
+  void read_use(const json& value, const std::string& path, bool or_group, std::unordered_set<uint32_t>& listed,
+                std::vector<TargetUse>& uses) {
+    TargetUse use;
     std::string name;
     if (value.is_string()) {
       name = value.get<std::string>();
@@ -186,11 +215,27 @@ class ConfigReader {
       if (object.has("weight")) object.number("weight", use.weight.emplace(), 0, kMaxWeight);
       object.refuse_unknown_keys();
     }
+    const auto group = groups_.find(name);
+    if (or_group && group != groups_.end()) {
+      if (use.weight) errors_.set(path + ".weight", fmt::format("\"{}\" is a group: weights are for targets", name));
+      for (const TargetUse& member : group->second) add_use(member, path, listed, uses);
+      return;
+    }
     const auto target = target_by_name_.find(name);
     if (target == target_by_name_.end()) {
-      return errors_.set(path, fmt::format("\"{}\" is not the name of a target", name));
+      return errors_.set(path,
+                         fmt::format("\"{}\" is not the name of a target{}", name, or_group ? " or a group" : ""));
     }
     use.target = target->second;
+    add_use(use, path, listed, uses);
+  }
+
+  void add_use(const TargetUse& use, const std::string& path, std::unordered_set<uint32_t>& listed,
+               std::vector<TargetUse>& uses) {
+    if (!listed.insert(use.target).second) {
+      return errors_.set(path, fmt::format("\"{}\" is listed twice", config_.targets[use.target].name));
+    }
+    uses.push_back(use);
   }
 
   void read_lb_tier(JsonObject& object) {
@@ -204,6 +249,7 @@ class ConfigReader {
   JsonErrors errors_;
   std::unordered_map<std::string, uint32_t> target_by_name_;
   std::unordered_map<std::string, std::string> target_of_mac_;
+  std::unordered_map<std::string, std::vector<TargetUse>> groups_;
 };
 
 }  // namespace

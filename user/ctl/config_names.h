@@ -16,6 +16,7 @@ namespace xdplb {
 using NameList = std::span<const std::string_view>;
 
 inline constexpr std::array<std::string_view, 3> kTargetStateNames = {"active", "draining", "down"};
+inline constexpr std::array<std::string_view, 2> kUnreachableNames = {"remove", "keep"};
 inline constexpr std::array<std::string_view, 2> kOnEmptyNames = {"drop", "pass"};
 inline constexpr std::array<std::string_view, 3> kHashFieldsNames = {"five_tuple", "addresses", "source"};
 inline constexpr std::array<std::string_view, 3> kAlgorithmNames = {"maglev", "rendezvous", "modulo"};

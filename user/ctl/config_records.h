@@ -1,5 +1,6 @@
 // The records of a slot in shared memory: host byte order, fixed widths, no hidden padding. A change of any of them
-// is a new kConfigLayoutVersion.
+// is a new kConfigLayoutVersion. Those of layout 1 never change; where layout 2 has more, its record begins with that
+// of layout 1.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +24,8 @@ struct SectionRef {
   uint32_t offset;  // bytes from the start of the body
   uint32_t count;   // records
 };
+
+namespace v1 {
 
 struct BodyHeader {
   uint64_t hash_seed;
@@ -65,6 +68,59 @@ struct ServiceRecord {
   uint32_t embryonic_quota_percent;
 };
 static_assert(sizeof(ServiceRecord) == 60);
+
+}  // namespace v1
+
+namespace v2 {
+
+struct BodyHeader {
+  v1::BodyHeader base;
+  uint16_t origin_len;  // strings, before all others: the path
+  uint8_t origin_names_default;
+  uint8_t reserved[5];
+};
+static_assert(sizeof(BodyHeader) == 88);
+
+struct TargetRecord {
+  v1::TargetRecord base;
+  uint8_t has_by_hand;
+  uint8_t by_hand_state;
+  uint8_t by_hand_has_mac;
+  uint8_t by_hand_mac[6];
+  uint8_t unreachable;
+  uint8_t reserved[2];
+};
+static_assert(sizeof(TargetRecord) == 48);
+
+struct ServiceRecord {
+  v1::ServiceRecord base;
+  uint32_t need;
+};
+static_assert(sizeof(ServiceRecord) == 64);
+
+}  // namespace v2
+
+// The records that a layout does not share with the other.
+struct Layout1 {
+  using BodyHeader = v1::BodyHeader;
+  using TargetRecord = v1::TargetRecord;
+  using ServiceRecord = v1::ServiceRecord;
+};
+struct Layout2 {
+  using BodyHeader = v2::BodyHeader;
+  using TargetRecord = v2::TargetRecord;
+  using ServiceRecord = v2::ServiceRecord;
+};
+
+// What both layouts have of a record.
+template <typename Record>
+auto& base_of(Record& record) {
+  if constexpr (requires { record.base; }) {
+    return record.base;
+  } else {
+    return record;
+  }
+}
 
 struct VipRecord {
   uint8_t addr[16];

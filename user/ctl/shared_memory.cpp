@@ -66,8 +66,8 @@ std::span<const uint8_t> bytes_of(const T& value) {
   return {reinterpret_cast<const uint8_t*>(&value), sizeof value};
 }
 
-Result<void> write_slot(int fd, const Config& config, uint64_t generation, const std::string& path) {
-  const std::vector<uint8_t> body = encode_config(config);
+Result<void> write_slot(int fd, const Config& config, uint64_t generation, uint32_t layout, const std::string& path) {
+  const std::vector<uint8_t> body = encode_config(config, layout);
   if (body.size() > kBodyBytesMax) {
     return fail("The configuration takes {} bytes, {} has room for {}: use fewer targets per service", body.size(),
                 path, kBodyBytesMax);
@@ -124,7 +124,7 @@ Result<ConfigStore> ConfigStore::create(const ShmName& name, Config config) {
   header.file_bytes = kFileBytes;
   header.slot_bytes = kConfigSlotBytes;
   if (auto ok = pwrite_all(fd->get(), bytes_of(header), 0, path); !ok) return ok.error();
-  if (auto ok = write_slot(fd->get(), config, 1, path); !ok) return ok.error();
+  if (auto ok = write_slot(fd->get(), config, 1, kConfigLayoutVersion, path); !ok) return ok.error();
   if (auto ok = write_switch(fd->get(), 1, path); !ok) return ok.error();
   if (auto ok = link_shm_file(fd->get(), path); !ok) return ok.error();
   return ConfigStore(name, std::move(*fd));
@@ -159,15 +159,15 @@ Result<void> ConfigStore::check_header() const {
   if (std::memcmp(header.magic, kMagic, sizeof header.magic) != 0) {
     return fail("{} is not a configuration of xdplb; {}", path, way_out);
   }
-  if (header.layout_version != kConfigLayoutVersion) {
-    return fail("{} has layout {}, this xdplb knows layout {}: use the xdplb that made it, or {}", path,
-                header.layout_version, kConfigLayoutVersion, way_out);
+  if (header.layout_version < kConfigLayoutOldest || header.layout_version > kConfigLayoutVersion) {
+    return fail("{} has layout {}, this xdplb knows layouts {} to {}: use the xdplb that made it, or {}", path,
+                header.layout_version, kConfigLayoutOldest, kConfigLayoutVersion, way_out);
   }
   struct stat st {};
   if (::fstat(fd_.get(), &st) != 0) return fail_errno(errno, "Cannot stat {}", path);
   if (header.header_bytes != kHeaderBytes || header.slot_bytes != kConfigSlotBytes ||
       header.file_bytes != kFileBytes || static_cast<uint64_t>(st.st_size) != kFileBytes) {
-    return fail("{} has {} bytes where layout {} has {}; {}", path, st.st_size, kConfigLayoutVersion, kFileBytes,
+    return fail("{} has {} bytes where layout {} has {}; {}", path, st.st_size, header.layout_version, kFileBytes,
                 way_out);
   }
   return {};
@@ -184,7 +184,18 @@ Result<uint64_t> ConfigStore::generation() const {
   return fail("{} does not say which generation is in force; remove it with `xdplb clean --force`", name_.path());
 }
 
-Result<StoredConfig> ConfigStore::read_slot(uint64_t generation) const {
+// Asked each time: a daemon may have moved the file to another layout since it was opened.
+Result<uint32_t> ConfigStore::layout() const {
+  uint32_t layout = 0;
+  if (auto ok = pread_all(fd_.get(), bytes_of(layout), offsetof(FileHeader, layout_version), name_.path()); !ok) {
+    return ok.error();
+  }
+  if (layout >= kConfigLayoutOldest && layout <= kConfigLayoutVersion) return layout;
+  return fail("{} has layout {} now, this xdplb knows layouts {} to {}", name_.path(), layout, kConfigLayoutOldest,
+              kConfigLayoutVersion);
+}
+
+Result<StoredConfig> ConfigStore::read_slot(uint64_t generation, uint32_t layout) const {
   const std::string path = name_.path();
   const uint64_t offset = slot_offset(generation);
   SlotHeader header{};
@@ -197,7 +208,7 @@ Result<StoredConfig> ConfigStore::read_slot(uint64_t generation) const {
   if (hash_bytes(body.data(), body.size(), generation) != header.checksum) {
     return fail("{}: generation {} does not match its checksum", path, generation);
   }
-  auto config = decode_config(body);
+  auto config = decode_config(body, layout);
   if (!config) return fail("{}: {}", path, config.error().message);
   if (auto ok = validate_config(*config); !ok) return fail("{}: {}", path, ok.error().message);
   return StoredConfig{std::move(*config), generation};
@@ -207,7 +218,9 @@ Result<StoredConfig> ConfigStore::read() const {
   for (int attempt = 0;; ++attempt) {
     const auto before = generation();
     if (!before) return before.error();
-    auto stored = read_slot(*before);
+    const auto in_layout = layout();
+    if (!in_layout) return in_layout.error();
+    auto stored = read_slot(*before, *in_layout);
     if (stored) return stored;
     const auto after = generation();
     if (!after) return after.error();
@@ -216,13 +229,18 @@ Result<StoredConfig> ConfigStore::read() const {
   }
 }
 
-Result<uint64_t> ConfigStore::update(const std::function<Result<void>(Config&)>& change) {
+Result<void> ConfigStore::lock_writer() {
   const auto locked = lock_byte(fd_.get(), kWriterLockByte, kWriterLockWait);
   if (!locked) return fail("{}: {}", name_.path(), locked.error().message);
   if (!*locked) {
     return fail("{} is being changed by {}, which has not finished within {} s; is it stopped?", name_.path(),
                 holder(read_pid_hint(fd_.get(), offsetof(FileHeader, writer_pid))), kWriterLockWait.count() / 1000);
   }
+  return {};
+}
+
+Result<uint64_t> ConfigStore::update(const std::function<Result<void>(Config&)>& change) {
+  if (auto ok = lock_writer(); !ok) return ok.error();
   const ByteLock unlock_at_end(fd_.get(), kWriterLockByte);
   if (!is_current()) return fail("{} was removed meanwhile", name_.path());
   if (auto ok = write_pid_hint(fd_.get(), offsetof(FileHeader, writer_pid), name_.path()); !ok) return ok.error();
@@ -237,16 +255,42 @@ Result<uint64_t> ConfigStore::update(const std::function<Result<void>(Config&)>&
 Result<uint64_t> ConfigStore::publish(Config next, const StoredConfig& previous) {
   if (auto ok = assign_identities(previous.config, next); !ok) return ok.error();
   if (auto ok = validate_config(next); !ok) return ok.error();
+  const auto in_layout = layout();
+  if (!in_layout) return in_layout.error();
+  if (auto ok = check_fits_layout(next, *in_layout); !ok) return ok.error();
+  if (*in_layout == 1) next.origin = {};
   if (next == previous.config) return previous.generation;
 
   const uint64_t generation = previous.generation + 1;
-  if (auto ok = write_slot(fd_.get(), next, generation, name_.path()); !ok) return ok.error();
-  // What readers will see, before they see it.
-  const auto written = read_slot(generation);
-  if (!written) return written.error();
-  if (written->config != next) return fail("{}: generation {} reads back differently", name_.path(), generation);
+  if (auto ok = fill_slot(next, generation, *in_layout); !ok) return ok.error();
   if (auto ok = write_switch(fd_.get(), generation, name_.path()); !ok) return ok.error();
   return generation;
+}
+
+// Writes the slot that is not in force, and looks at what readers will see, before they see it.
+Result<void> ConfigStore::fill_slot(const Config& config, uint64_t generation, uint32_t layout) {
+  if (auto ok = write_slot(fd_.get(), config, generation, layout, name_.path()); !ok) return ok.error();
+  const auto written = read_slot(generation, layout);
+  if (!written) return written.error();
+  if (written->config != config) return fail("{}: generation {} reads back differently", name_.path(), generation);
+  return {};
+}
+
+// Layout and generation change with one write, as the generation alone does elsewhere.
+Result<void> ConfigStore::upgrade_layout() {
+  if (auto ok = lock_writer(); !ok) return ok.error();
+  const ByteLock unlock_at_end(fd_.get(), kWriterLockByte);
+  const auto stored = read();
+  if (!stored) return stored.error();
+  FileHeader header{};
+  if (auto ok = pread_all(fd_.get(), bytes_of(header), 0, name_.path()); !ok) return ok.error();
+  if (header.layout_version == kConfigLayoutVersion) return {};
+  const uint64_t generation = stored->generation + 1;
+  if (auto ok = fill_slot(stored->config, generation, kConfigLayoutVersion); !ok) return ok.error();
+  header.layout_version = kConfigLayoutVersion;
+  header.writer_pid = static_cast<int32_t>(::getpid());
+  header.active = {generation, ~generation};
+  return pwrite_all(fd_.get(), bytes_of(header), 0, name_.path());
 }
 
 Result<UniqueFd> ConfigStore::acquire_daemon_lock() {

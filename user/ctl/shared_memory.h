@@ -6,6 +6,9 @@
 // back and checks it, and then switches the generation with one small write: whatever instant it dies at, either the
 // old or the new configuration is in force, whole. Slots are sparse: a small configuration takes a few pages.
 //
+// The header also names the layout of the slots. Both layouts are read and written (user/ctl/config_wire), whichever
+// the file has, until a daemon that starts moves it to the newest.
+//
 // Nobody maps the file. It is read with pread into private memory and every count in it is checked again, so a
 // truncated, torn or hostile file is an error with a text and never a fault. Opened with O_NOFOLLOW; owner and mode
 // are checked.
@@ -30,7 +33,6 @@
 
 namespace xdplb {
 
-inline constexpr uint32_t kConfigLayoutVersion = 1;
 inline constexpr uint64_t kConfigSlotBytes = 16u << 20;
 inline constexpr std::chrono::milliseconds kWriterLockWait{2000};
 
@@ -64,6 +66,10 @@ class ConfigStore {
   // force, which is the old one where nothing changed. Waits up to kWriterLockWait for another writer.
   Result<uint64_t> update(const std::function<Result<void>(Config&)>& change);
 
+  // Writes what is in force in the newest layout, as a generation of its own; nothing where it is in that already.
+  // For a daemon that starts: it holds the daemon lock, so no older one reads the file.
+  Result<void> upgrade_layout();
+
   // Held by the daemon for as long as it lives; the kernel releases it. Error names the daemon that runs already.
   Result<UniqueFd> acquire_daemon_lock();
 
@@ -79,7 +85,10 @@ class ConfigStore {
   ConfigStore(ShmName name, UniqueFd fd) : name_(std::move(name)), fd_(std::move(fd)) {}
 
   [[nodiscard]] Result<void> check_header() const;
-  [[nodiscard]] Result<StoredConfig> read_slot(uint64_t generation) const;
+  [[nodiscard]] Result<uint32_t> layout() const;
+  Result<void> lock_writer();
+  [[nodiscard]] Result<StoredConfig> read_slot(uint64_t generation, uint32_t layout) const;
+  Result<void> fill_slot(const Config& config, uint64_t generation, uint32_t layout);
   Result<uint64_t> publish(Config next, const StoredConfig& previous);
 
   ShmName name_;

@@ -97,6 +97,32 @@ Result<void> assign_identities(const Config& previous, Config& next) {
   return {};
 }
 
+bool takes_new_flows(const Config& config, const TargetUse& use) {
+  const Target& target = config.targets[use.target];
+  // A target that drains by its own weight takes nothing in any service.
+  return target.effective_state() == TargetState::active && target.weight != 0 &&
+         use.weight.value_or(target.weight) != 0 && (target.has_mac() || target.address);
+}
+
+size_t count_usable_targets(const Config& config, const Service& service) {
+  return static_cast<size_t>(std::count_if(service.targets.begin(), service.targets.end(),
+                                           [&](const TargetUse& use) { return takes_new_flows(config, use); }));
+}
+
+std::vector<bool> targets_set_up_by_hand(const Config& config) {
+  if (config.origin.file.empty()) return std::vector<bool>(config.targets.size(), true);
+  std::vector<bool> by_hand(config.targets.size(), false);
+  if (config.origin.names_default) return by_hand;
+  if (const Service* service = default_service(config)) {
+    for (const TargetUse& use : service->targets) by_hand[use.target] = true;
+  }
+  for (const Service& service : config.services) {
+    if (service.is_default) continue;
+    for (const TargetUse& use : service.targets) by_hand[use.target] = false;
+  }
+  return by_hand;
+}
+
 bool falls_back_to_pass(const Service& service, const IpPrefix& vip) {
   return service.fallback_pass ||
          std::find(service.pass_vips.begin(), service.pass_vips.end(), vip) != service.pass_vips.end();

@@ -18,6 +18,10 @@ namespace xdplb {
 // active: old and new flows. draining: only flows that it has. down: none.
 enum class TargetState : uint8_t { active, draining, down };
 
+// What becomes of a target with an address whose neighbour does not answer: taken out as if it were down, or kept
+// with the last MAC that was known.
+enum class Unreachable : uint8_t { remove, keep };
+
 // Where a packet goes that finds no usable target in its service.
 enum class OnEmpty : uint8_t { drop, pass };
 
@@ -27,6 +31,16 @@ enum class HashFields : uint8_t { five_tuple, addresses, source };
 // How a service's table is filled.
 enum class Algorithm : uint8_t { maglev, rendezvous, modulo };
 
+// What `activate` and `deactivate` say of a target that comes from a file: it stands above the file until `reset`.
+struct ByHand {
+  TargetState state = TargetState::active;
+  std::optional<MacAddr> mac;
+  friend bool operator==(const ByHand&, const ByHand&) = default;
+};
+
+// `mac` and `state` are what the file says, or, without a file, what commands said. What counts is what
+// effective_mac() and effective_state() return; who carries a configuration from one place to another alone looks at
+// the members.
 struct Target {
   // What the target is, for the tables: never changes while it exists. Made by `activate INDEX`: the decimal index.
   std::string name;
@@ -34,13 +48,17 @@ struct Target {
   std::optional<IpAddr> address;  // where the MAC is to be found by neighbour discovery
   uint32_t weight = 1;            // 1..kMaxWeight; 0 = draining
   TargetState state = TargetState::active;
+  std::optional<ByHand> by_hand;
+  Unreachable unreachable = Unreachable::remove;
   // Names the target in flow tables. The writer of a configuration keeps both for a name that stays and takes a fresh
   // pair for a new name (assign_identities), so a flow never changes hands because an id was used again.
   uint16_t id = 0;     // < kMaxTargets, unique in a Config
   uint16_t epoch = 0;  // counts the uses of the id
   std::string description;
 
-  [[nodiscard]] bool has_mac() const { return !mac.is_zero(); }
+  [[nodiscard]] MacAddr effective_mac() const { return by_hand && by_hand->mac ? *by_hand->mac : mac; }
+  [[nodiscard]] TargetState effective_state() const { return by_hand ? by_hand->state : state; }
+  [[nodiscard]] bool has_mac() const { return !effective_mac().is_zero(); }
   friend bool operator==(const Target&, const Target&) = default;
 };
 
@@ -82,6 +100,7 @@ struct Service {
   std::vector<Listen> listen;  // empty: every protocol and port
   std::vector<TargetUse> targets;
   uint32_t table_size = 10007;  // prime
+  uint32_t need = 1;            // usable targets without which the service is not ready; 0: ready in any case
   OnEmpty on_empty = OnEmpty::drop;
   HashFields hash_fields = HashFields::five_tuple;
   Algorithm algorithm = Algorithm::maglev;
@@ -107,7 +126,15 @@ struct LbTier {
   friend bool operator==(const LbTier&, const LbTier&) = default;
 };
 
+// Where a configuration came from.
+struct ConfigOrigin {
+  std::string file;            // the path given to `apply` or `lb --config`; empty: set up by hand, with commands
+  bool names_default = false;  // whether the default service is the file's; else it is that of `init`
+  friend bool operator==(const ConfigOrigin&, const ConfigOrigin&) = default;
+};
+
 struct Config {
+  ConfigOrigin origin;
   uint64_t hash_seed = 0;
   std::vector<Target> targets;
   std::vector<Service> services;
@@ -122,6 +149,7 @@ struct Config {
 inline constexpr std::string_view kDefaultServiceName = "default";
 
 inline constexpr size_t kMaxDescriptionLen = 255;     // bytes
+inline constexpr size_t kMaxOriginLen = 4095;         // bytes of a path
 inline constexpr size_t kMaxListens = 256;            // of a service
 inline constexpr size_t kMaxPortRanges = 1024;        // of a listener
 inline constexpr size_t kMaxLbTier = 64;              // balancers of a cluster
@@ -137,6 +165,17 @@ Result<void> validate_config(const Config& config);
 // Gives the targets of `next` their id and epoch: those of the same name in `previous`, else a free id with a higher
 // epoch than it ever had; and the services their id likewise. Error where there are more than ids.
 Result<void> assign_identities(const Config& previous, Config& next);
+
+// Whether new flows go to the target, as far as a configuration can tell: active, with a weight, and a MAC or an
+// address at which one may be found.
+bool takes_new_flows(const Config& config, const TargetUse& use);
+
+// How many of the service's targets do.
+size_t count_usable_targets(const Config& config, const Service& service);
+
+// Which targets commands own, by their place in config.targets: they write values, not marks above those of a file.
+// All where no file is in force, else those that only the default service of `init` uses.
+std::vector<bool> targets_set_up_by_hand(const Config& config);
 
 // Whether the fallback of this VIP of the service is PASS.
 bool falls_back_to_pass(const Service& service, const IpPrefix& vip);

@@ -7,11 +7,12 @@ namespace xdplb {
 namespace {
 
 std::string state_text(const Target& target) {
-  if (!target.has_mac()) return target.address ? "not resolved" : "unused";
-  switch (target.state) {
-    case TargetState::active: return target.weight == 0 ? "draining" : "active";
-    case TargetState::draining: return "draining";
-    case TargetState::down: return "down";
+  if (!target.has_mac() && !target.address) return "unused";
+  const std::string by_hand = target.by_hand ? " by hand" : "";
+  switch (target.effective_state()) {
+    case TargetState::active: return (target.weight == 0 ? "draining" : "active") + by_hand;
+    case TargetState::draining: return "draining" + by_hand;
+    case TargetState::down: return "down" + by_hand;
   }
   return "invalid";
 }
@@ -23,61 +24,150 @@ std::map<std::string, const Item*> by_name(const std::vector<Item>& items) {
   return map;
 }
 
+std::string address_text(const Target& target) {
+  return target.address ? to_string(*target.address) : "none";
+}
+
 void compare_targets(const Target& was, const Target& is, std::vector<std::string>& lines) {
   if (state_text(was) != state_text(is)) {
     lines.push_back(fmt::format("target [{}] is {} (was {})", is.name, state_text(is), state_text(was)));
+  } else if (was.state != is.state) {
+    Target file = is;
+    file.by_hand.reset();
+    lines.push_back(
+        fmt::format("target [{}] stays {}; the file says {} now", is.name, state_text(is), state_text(file)));
   }
-  if (was.mac != is.mac && is.has_mac())
-    lines.push_back(fmt::format("target [{}] has MAC {}", is.name, to_string(is.mac)));
+  if (was.effective_mac() != is.effective_mac() && is.has_mac()) {
+    lines.push_back(fmt::format("target [{}] has MAC {}", is.name, to_string(is.effective_mac())));
+  }
+  if (was.address != is.address) {
+    lines.push_back(fmt::format("target [{}] has address {} (was {})", is.name, address_text(is), address_text(was)));
+  }
   if (was.weight != is.weight) {
     lines.push_back(fmt::format("target [{}] has weight {} (was {})", is.name, is.weight, was.weight));
   }
+  if (was.unreachable != is.unreachable) {
+    lines.push_back(fmt::format("target [{}] is {} while it does not answer", is.name,
+                                is.unreachable == Unreachable::keep ? "kept" : "taken out"));
+  }
 }
 
-void compare_services(const Service& was, const Service& is, std::vector<std::string>& lines) {
-  for (const IpPrefix& vip : is.vips) {
-    if (std::find(was.vips.begin(), was.vips.end(), vip) == was.vips.end()) {
-      lines.push_back(fmt::format("service [{}]: VIP {} added", is.name, to_string(vip)));
+// The lines of one service.
+class ServiceDiff {
+ public:
+  ServiceDiff(const Config& before, const Config& after, const Service& was, const Service& is,
+              std::vector<std::string>& lines)
+      : before_(before), after_(after), was_(was), is_(is), lines_(lines) {}
+
+  void run() {
+    compare_lists(was_.vips, is_.vips, [](const IpPrefix& vip) { return "VIP " + to_string(vip); });
+    compare_targets_of();
+    compare("table_size", was_.table_size, is_.table_size);
+    compare("need", was_.need, is_.need);
+    if (is_different_elsewhere()) say("changed");
+  }
+
+ private:
+  template <typename... Args>
+  void say(fmt::format_string<Args...> text, Args&&... args) {
+    lines_.push_back(fmt::format("service [{}]: {}", is_.name, fmt::format(text, std::forward<Args>(args)...)));
+  }
+
+  void compare(const char* what, uint32_t was, uint32_t is) {
+    if (was != is) say("{} {} (was {})", what, is, was);
+  }
+
+  template <typename Items, typename Text>
+  void compare_lists(const Items& was, const Items& is, Text text) {
+    for (const auto& item : is) {
+      if (std::find(was.begin(), was.end(), item) == was.end()) say("{} added", text(item));
+    }
+    for (const auto& item : was) {
+      if (std::find(is.begin(), is.end(), item) == is.end()) say("{} removed", text(item));
     }
   }
-  for (const IpPrefix& vip : was.vips) {
-    if (std::find(is.vips.begin(), is.vips.end(), vip) == is.vips.end()) {
-      lines.push_back(fmt::format("service [{}]: VIP {} removed", is.name, to_string(vip)));
+
+  static std::map<std::string, std::optional<uint32_t>> weights(const Config& config, const Service& service) {
+    std::map<std::string, std::optional<uint32_t>> of;
+    for (const TargetUse& use : service.targets) of[config.targets[use.target].name] = use.weight;
+    return of;
+  }
+
+  // By name: a target's place in the list may change by what happens to others.
+  void compare_targets_of() {
+    const auto text = [](const std::optional<uint32_t>& weight) {
+      return weight ? std::to_string(*weight) : std::string("its own");
+    };
+    const auto was = weights(before_, was_), is = weights(after_, is_);
+    for (const auto& [name, weight] : is) {
+      const auto old = was.find(name);
+      if (old == was.end()) {
+        say("target [{}] added", name);
+      } else if (old->second != weight) {
+        say("target [{}] has weight {} (was {})", name, text(weight), text(old->second));
+      }
+    }
+    for (const auto& [name, weight] : was) {
+      if (!is.contains(name)) say("target [{}] removed", name);
     }
   }
-  Service rest = was;
-  rest.vips = is.vips;
-  if (!(rest == is)) lines.push_back(fmt::format("service [{}]: changed", is.name));
+
+  [[nodiscard]] bool is_different_elsewhere() const {
+    Service rest = was_;
+    rest.vips = is_.vips;
+    rest.targets = is_.targets;
+    rest.table_size = is_.table_size;
+    rest.need = is_.need;
+    rest.id = is_.id;
+    return rest != is_;
+  }
+
+  const Config& before_;
+  const Config& after_;
+  const Service& was_;
+  const Service& is_;
+  std::vector<std::string>& lines_;
+};
+
+void compare_all_targets(const Config& before, const Config& after, std::vector<std::string>& lines) {
+  const auto was = by_name(before.targets), is = by_name(after.targets);
+  for (const auto& [name, target] : is) {
+    const auto old = was.find(name);
+    if (old != was.end()) {
+      compare_targets(*old->second, *target, lines);
+    } else if (target->has_mac() || target->address) {
+      lines.push_back(fmt::format("target [{}] added, {}", name, state_text(*target)));
+    }
+  }
+  for (const auto& [name, target] : was) {
+    if (is.count(name) == 0) lines.push_back(fmt::format("target [{}] removed", name));
+  }
+}
+
+void compare_all_services(const Config& before, const Config& after, std::vector<std::string>& lines) {
+  const auto was = by_name(before.services), is = by_name(after.services);
+  for (const auto& [name, service] : is) {
+    const auto old = was.find(name);
+    if (old == was.end()) {
+      lines.push_back(fmt::format("service [{}] added", name));
+    } else {
+      ServiceDiff(before, after, *old->second, *service, lines).run();
+    }
+  }
+  for (const auto& [name, service] : was) {
+    if (is.count(name) == 0) lines.push_back(fmt::format("service [{}] removed", name));
+  }
 }
 
 }  // namespace
 
 std::vector<std::string> describe_changes(const Config& before, const Config& after) {
   std::vector<std::string> lines;
-  const auto targets_before = by_name(before.targets), targets_after = by_name(after.targets);
-  for (const auto& [name, target] : targets_after) {
-    const auto was = targets_before.find(name);
-    if (was != targets_before.end()) {
-      compare_targets(*was->second, *target, lines);
-    } else if (target->has_mac() || target->address) {
-      lines.push_back(fmt::format("target [{}] added, {}", name, state_text(*target)));
-    }
+  if (before.origin.file.empty() && !after.origin.file.empty()) {
+    lines.push_back(fmt::format("the configuration comes from {} (was set up by hand)", after.origin.file));
   }
-  for (const auto& [name, target] : targets_before) {
-    if (targets_after.count(name) == 0) lines.push_back(fmt::format("target [{}] removed", name));
-  }
-  const auto services_before = by_name(before.services), services_after = by_name(after.services);
-  for (const auto& [name, service] : services_after) {
-    const auto was = services_before.find(name);
-    if (was == services_before.end()) {
-      lines.push_back(fmt::format("service [{}] added", name));
-    } else {
-      compare_services(*was->second, *service, lines);
-    }
-  }
-  for (const auto& [name, service] : services_before) {
-    if (services_after.count(name) == 0) lines.push_back(fmt::format("service [{}] removed", name));
-  }
+  compare_all_targets(before, after, lines);
+  compare_all_services(before, after, lines);
   if (!(before.lb_tier == after.lb_tier)) lines.push_back("lb_tier: changed");
   if (before.hash_seed != after.hash_seed) {
     lines.push_back(

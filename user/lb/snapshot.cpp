@@ -32,10 +32,11 @@ TableKey table_key(std::vector<Backend> backends, const Service& service) {
 
 SnapshotTarget compile_target(const Target& target) {
   SnapshotTarget t;
-  t.mac = target.mac;
+  t.mac = target.effective_mac();
   t.epoch = target.epoch;
   t.exists = true;
-  t.state = target.state == TargetState::active && target.weight == 0 ? TargetState::draining : target.state;
+  t.state = target.effective_state();
+  if (t.state == TargetState::active && target.weight == 0) t.state = TargetState::draining;
   t.reachable = target.has_mac();
   return t;
 }

@@ -27,10 +27,20 @@ Result<void> check_name(const std::string& path, const std::string& name) {
   return {};
 }
 
+bool has_control_characters(const std::string& text) {
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  return std::any_of(text.begin(), text.end(), is_control);
+}
+
 Result<void> check_description(const std::string& path, const std::string& text) {
   if (text.size() > kMaxDescriptionLen) return fail("{}: is longer than {} bytes", path, kMaxDescriptionLen);
-  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
-  if (std::any_of(text.begin(), text.end(), is_control)) return fail("{}: holds control characters", path);
+  if (has_control_characters(text)) return fail("{}: holds control characters", path);
+  return {};
+}
+
+Result<void> check_origin(const ConfigOrigin& origin) {
+  if (origin.file.size() > kMaxOriginLen) return fail("origin: the path is longer than {} bytes", kMaxOriginLen);
+  if (has_control_characters(origin.file)) return fail("origin: the path holds control characters");
   return {};
 }
 
@@ -73,6 +83,9 @@ Result<void> check_targets(const Config& config) {
     if (target.id >= kMaxTargets) return fail("{}: id {} is not below {}", path, target.id, kMaxTargets);
     if (auto ok = check_range(path + ".weight", target.weight, 0, kMaxWeight); !ok) return ok;
     if (auto ok = check_description(path + ".description", target.description); !ok) return ok;
+    if (target.by_hand && target.by_hand->mac && target.by_hand->mac->is_zero()) {
+      return fail("{}: the MAC given by hand is that of no device", path);
+    }
   }
   return {};
 }
@@ -179,6 +192,9 @@ Result<void> check_service(const std::string& path, const Config& config, const 
   }
   if (auto ok = check_uses(path + ".targets", config, service, last_user); !ok) return ok;
   if (auto ok = check_table_size(path + ".table_size", service.table_size); !ok) return ok;
+  if (service.need > std::max<size_t>(service.targets.size(), 1)) {
+    return fail("{}.need: {} is more than its targets, {}", path, service.need, service.targets.size());
+  }
   if (auto ok = check_rendezvous(path + ".table_size", service); !ok) return ok;
   if (auto ok = check_timeouts(path + ".timeouts", service.timeouts); !ok) return ok;
   if (auto ok = check_range(path + ".flow_quota_percent", service.flow_quota_percent, 1, 100); !ok) return ok;
@@ -304,7 +320,9 @@ Result<void> check_lb_tier(const LbTier& tier, const std::vector<Target>& target
       return fail("lb_tier.members[{}]: {} is lb_tier.members[{}] too", i, to_string(mac), first_index);
     }
     for (size_t t = 0; t < targets.size(); ++t) {
-      if (targets[t].mac == mac) return fail("targets[{}].mac: {} is lb_tier.members[{}]", t, to_string(mac), i);
+      if (targets[t].mac == mac || targets[t].effective_mac() == mac) {
+        return fail("targets[{}].mac: {} is lb_tier.members[{}]", t, to_string(mac), i);
+      }
     }
   }
   return {};
@@ -313,6 +331,7 @@ Result<void> check_lb_tier(const LbTier& tier, const std::vector<Target>& target
 }  // namespace
 
 Result<void> validate_config(const Config& config) {
+  if (auto ok = check_origin(config.origin); !ok) return ok;
   if (auto ok = check_targets(config); !ok) return ok;
   if (auto ok = check_services(config); !ok) return ok;
   return check_lb_tier(config.lb_tier, config.targets);

@@ -29,6 +29,8 @@ Result<std::unique_ptr<Daemon>> Daemon::create(const LbOptions& options) {
   if (!store) return store.error();
   auto lock = store->acquire_daemon_lock();
   if (!lock) return lock.error();
+  // An older daemon may have left the file; there is none that reads it now.
+  if (auto r = store->upgrade_layout(); !r) return r.error();
   if (file) {
     if (auto r = publish_config(*store, *file); !r) return r.error();
   }

@@ -58,7 +58,7 @@ uint32_t add_portset(const xdplb_portset& set, PortSets& sets) {
 bool has_usable_target(const Config& config, const Service& service) {
   return std::any_of(service.targets.begin(), service.targets.end(), [&](const TargetUse& use) {
     const Target& target = config.targets[use.target];
-    return target.has_mac() && target.state != TargetState::down;
+    return target.has_mac() && target.effective_state() != TargetState::down;
   });
 }
 

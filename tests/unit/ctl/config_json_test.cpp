@@ -31,6 +31,12 @@ std::string with_target(const std::string& members) {
   return R"({"targets": [{"name": "a", )" + members + "}]}";
 }
 
+// Groups, and a service with these targets.
+std::string with_group(const std::string& groups, const std::string& used = "") {
+  return R"({"services": [{"name": "web", "targets": [)" + used + R"(]}], "groups": [)" + groups +
+         R"(], "targets": [{"name": "a", "mac": "2:0:0:0:0:1"}, {"name": "b", "mac": "2:0:0:0:0:2"}]})";
+}
+
 std::string read_file(const std::filesystem::path& path) {
   std::ifstream file(path);
   std::stringstream text;
@@ -64,6 +70,14 @@ TEST_CASE("config file: the example") {
   CHECK_FALSE(web.is_default);
 }
 
+TEST_CASE("config file: a group stands for its targets") {
+  const auto config = config_from_json(with_group(
+      R"({"name": "g", "description": "both", "targets": ["b", {"name": "a", "weight": 3}]}, {"name": "h", "targets": ["b"]})",
+      R"("g")"));
+  REQUIRE(config);
+  CHECK(config->services[0].targets == std::vector<TargetUse>{{1, std::nullopt}, {0, 3}});
+}
+
 TEST_CASE("config file: everything may be left out") {
   CHECK(config_from_json("{}").value() == Config{});
   const auto config = config_from_json(R"({"services": [{"name": "default"}]})");
@@ -81,7 +95,7 @@ TEST_CASE("config file: what is wrong is named with its path and value") {
       {with_service(R"("table_size": 10000)"), "services[0].table_size: 10000 is not prime (9973 is)"},
       {with_service(R"("table_size": -1)"), "services[0].table_size: -1 is not a number from 2 to 1048576"},
       {with_service(R"("table_size": 7.5)"), "services[0].table_size: 7.5 is not a number from 2 to 1048576"},
-      {with_service(R"("targets": ["b"])"), R"(services[0].targets[0]: "b" is not the name of a target)"},
+      {with_service(R"("targets": ["b"])"), R"(services[0].targets[0]: "b" is not the name of a target or a group)"},
       {with_service(R"("targets": ["a", "a"])"), R"(services[0].targets[1]: "a" is listed twice)"},
       {with_service(R"("targets": [{"name": "a", "weight": 1001}])"),
        "services[0].targets[0].weight: 1001 is not a number from 0 to 1000"},
@@ -119,18 +133,32 @@ TEST_CASE("config file: what is wrong is named with its path and value") {
       {R"({"targets": [{"name": "a", "mac": "2:0:0:0:0:1"}, {"name": "b", "mac": "2:0:0:0:0:1"}]})",
        "targets[1].mac: 02:00:00:00:00:01 is that of targets[0] too"},
       {with_target(R"("mac": "2:0:0:0:0:1", "mc": 1)"),
-       "targets[0].mc: unknown key; there are address, description, mac, name, state, weight"},
+       "targets[0].mc: unknown key; there are address, description, mac, name, state, unreachable, weight"},
       {with_service(R"("vip": [])"),
        "services[0].vip: unknown key; there are algorithm, description, embryonic_quota_percent, fallback, "
-       "flow_quota_percent, hash, listen, name, on_empty, pass_vips, table_size, targets, timeouts, vips"},
+       "flow_quota_percent, hash, listen, name, need, on_empty, pass_vips, table_size, targets, timeouts, vips"},
       {with_service(R"("listen": [{"protocol": "tcp", "port": 80}])"),
        "services[0].listen[0].port: unknown key; there are ports, protocol"},
       {with_service(R"("targets": [{"name": "a", "wait": 1}])"),
        "services[0].targets[0].wait: unknown key; there are name, weight"},
+      {with_service(R"("need": 2, "targets": ["a"])"), "services[0].need: 2 is more than its targets, 1"},
+      {with_target(R"("mac": "2:0:0:0:0:1", "unreachable": "drop")"),
+       R"(targets[0].unreachable: "drop" is none of remove, keep)"},
+      {with_group(R"({"name": "g"})"), "groups[0].targets: is missing"},
+      {with_group(R"({"name": "a", "targets": []})"), R"(groups[0].name: "a" is the name of a target too)"},
+      {with_group(R"({"name": "g", "targets": []}, {"name": "g", "targets": []})"),
+       R"(groups[1].name: "g" is the name of another group too)"},
+      {with_group(R"({"name": "g", "targets": ["a", "a"]})"), R"(groups[0].targets[1]: "a" is listed twice)"},
+      {with_group(R"({"name": "g", "targets": []}, {"name": "h", "targets": ["g"]})"),
+       R"(groups[1].targets[0]: "g" is not the name of a target)"},
+      {with_group(R"({"name": "g", "targets": ["a"]})", R"("a", "g")"),
+       R"(services[0].targets[1]: "a" is listed twice)"},
+      {with_group(R"({"name": "g", "targets": ["a"]})", R"({"name": "g", "weight": 2})"),
+       R"(services[0].targets[0].weight: "g" is a group: weights are for targets)"},
       {R"({"lb_tier": {"index": 3}})", "lb_tier.index: unknown key; there are members, own_index"},
       {R"({"version": 2})", "version: 2 is not a number from 1 to 1"},
       {R"({"servces": []})",
-       "servces: unknown key; there are description, hash_seed, lb_tier, services, targets, version"},
+       "servces: unknown key; there are description, groups, hash_seed, lb_tier, services, targets, version"},
       {R"({"lb_tier": {"own_index": 3, "members": ["2:0:0:0:0:1"]}})",
        "lb_tier.own_index: 3 is not below the number of members, 1"},
       {"[]", "the file: an array is not an object"},
@@ -158,6 +186,7 @@ TEST_CASE("config file: what is exported is read back") {
   config.targets[0].mac = MacAddr{{2, 0, 0, 0, 0, 1}};
   config.targets[0].state = TargetState::draining;
   config.targets[0].weight = 0;
+  config.targets[0].unreachable = Unreachable::keep;
   config.targets[0].description = "quotes \" and \\";
   config.services[0].vips = {parse_prefix("10.0.0.1").value(), parse_prefix("2000::/32").value()};
   config.services[0].pass_vips = {parse_prefix("10.0.0.1").value()};
@@ -167,6 +196,7 @@ TEST_CASE("config file: what is exported is read back") {
   service.id = 1;
   service.listen = {Listen{6, {{80, 80}, {1, 9}}}, Listen{47, {}}};
   service.targets = {TargetUse{2, 0}, TargetUse{1, std::nullopt}};
+  service.need = 2;
   service.on_empty = OnEmpty::pass;
   service.hash_fields = HashFields::addresses;
   service.algorithm = Algorithm::rendezvous;
@@ -180,12 +210,16 @@ TEST_CASE("config file: what is exported is read back") {
   const auto back = config_from_json(config_to_json(config));
   REQUIRE(back);
   CHECK(*back == config);
+  // Marks by hand are not the file's.
+  config.targets[0].by_hand = ByHand{TargetState::active, MacAddr{{2, 0, 0, 0, 0, 2}}};
+  CHECK(config_from_json(config_to_json(config)).value() == *back);
 }
 
 TEST_CASE("config file: each example loads, and the schema knows what they use") {
   const auto schema = nlohmann::json::parse(read_file("configs/xdplb.schema.json"));
   const auto& service_keys = schema["$defs"]["service"]["properties"];
   const auto& target_keys = schema["$defs"]["target"]["properties"];
+  const auto& group_keys = schema["$defs"]["group"]["properties"];
   int examples = 0;
   for (const auto& entry : std::filesystem::directory_iterator("configs")) {
     const std::string name = entry.path().filename();
@@ -198,6 +232,9 @@ TEST_CASE("config file: each example loads, and the schema knows what they use")
     for (const auto& [key, value] : json.items()) CHECK(schema["properties"].contains(key));
     for (const auto& target : json.value("targets", nlohmann::json::array())) {
       for (const auto& [key, value] : target.items()) CHECK(target_keys.contains(key));
+    }
+    for (const auto& group : json.value("groups", nlohmann::json::array())) {
+      for (const auto& [key, value] : group.items()) CHECK(group_keys.contains(key));
     }
     for (const auto& service : json.value("services", nlohmann::json::array())) {
       for (const auto& [key, value] : service.items()) CHECK(service_keys.contains(key));

@@ -6,13 +6,17 @@
 namespace xdplb {
 namespace {
 
+#include "tests/unit/ctl/config_v1.inc"
+
+constexpr size_t kSlotHeaderBytes = 64;
+
 IpPrefix prefix(std::string_view text) {
   const auto parsed = parse_prefix(text);
   REQUIRE(parsed);
   return *parsed;
 }
 
-// Every field away from its default.
+// Every field of layout 1 away from its default.
 Config rich_config() {
   Config config = make_default_config(101, 3);
   config.hash_seed = 0x1122334455667788;
@@ -43,18 +47,76 @@ Config rich_config() {
   return config;
 }
 
+// And those of layout 2.
+Config marked_config() {
+  Config config = rich_config();
+  config.origin = {"/etc/xdplb/lb.json", true};
+  config.targets[0].by_hand = ByHand{TargetState::down, std::nullopt};
+  config.targets[1].by_hand = ByHand{TargetState::draining, MacAddr{{2, 0, 0, 0, 0, 10}}};
+  config.targets[2].unreachable = Unreachable::keep;
+  config.services[0].need = 0;
+  config.services[1].need = 2;
+  REQUIRE(validate_config(config));
+  return config;
+}
+
 }  // namespace
 
 TEST_CASE("config wire: what is encoded is decoded") {
-  for (const Config& config : {Config{}, make_default_config(997, 20), rich_config()}) {
+  for (const Config& config : {Config{}, make_default_config(997, 20), rich_config(), marked_config()}) {
     const auto decoded = decode_config(encode_config(config));
     REQUIRE(decoded);
     CHECK(*decoded == config);
   }
 }
 
+TEST_CASE("config wire: bytes of layout 1 are read, and written as they were") {
+  const auto body = std::span(kV1Slot).subspan(kSlotHeaderBytes);
+  const auto decoded = decode_config(body, 1);
+  REQUIRE(decoded);
+  Config expected = rich_config();
+  expected.last_epoch = decoded->last_epoch;  // drawn at random when the file was made
+  for (Target& target : expected.targets) target.epoch = decoded->last_epoch;
+  CHECK(*decoded == expected);
+  CHECK(encode_config(expected, 1) == std::vector<uint8_t>(body.begin(), body.end()));
+  CHECK_FALSE(decode_config(body, 2));
+  for (size_t len = 0; len < body.size(); ++len) {
+    CAPTURE(len);
+    REQUIRE_FALSE(decode_config(body.first(len), 1));
+  }
+}
+
+TEST_CASE("config wire: what layout 1 has no room for is named") {
+  const auto error = [](auto change) {
+    Config config = rich_config();
+    change(config);
+    CHECK(check_fits_layout(config, 2));
+    const auto fits = check_fits_layout(config, 1);
+    return fits ? "" : fits.error().message.substr(0, fits.error().message.find(" has no room in layout 1"));
+  };
+  CHECK(error([](Config&) {}).empty());
+  CHECK(error([](Config& c) { c.origin.file = "/x"; }).empty());
+  CHECK(error([](Config& c) { c.targets[1].by_hand = ByHand{}; }) == "the mark by hand of target \"1\"");
+  CHECK(error([](Config& c) { c.targets[2].unreachable = Unreachable::keep; }) == "\"unreachable\" of target \"2\"");
+  CHECK(error([](Config& c) { c.services[1].need = 2; }) == "\"need\" of service \"web\"");
+}
+
+TEST_CASE("config wire: 4096 services of 64 targets fit a slot") {
+  Config config = make_default_config(997, 64);
+  for (int i = 1; i < 4096; ++i) {
+    Service service = config.services[0];
+    service.is_default = false;
+    service.name = "service-" + std::to_string(i);
+    service.vips = {prefix("10.0." + std::to_string(i / 256) + "." + std::to_string(i % 256))};
+    config.services.push_back(service);
+  }
+  REQUIRE(assign_identities(Config{}, config));
+  REQUIRE(validate_config(config));
+  CHECK(encode_config(config).size() < (16u << 20) / 2);
+}
+
 TEST_CASE("config wire: every truncation is an error") {
-  const std::vector<uint8_t> bytes = encode_config(rich_config());
+  const std::vector<uint8_t> bytes = encode_config(marked_config());
   for (size_t len = 0; len < bytes.size(); ++len) {
     CAPTURE(len);
     REQUIRE_FALSE(decode_config(std::span(bytes).first(len)));
@@ -62,7 +124,7 @@ TEST_CASE("config wire: every truncation is an error") {
 }
 
 TEST_CASE("config wire: hostile bytes give an error or a Config, and never more of it than there are bytes") {
-  const std::vector<uint8_t> good = encode_config(rich_config());
+  const std::vector<uint8_t> good = encode_config(marked_config());
   std::mt19937 random(1);
   int decoded = 0;
   for (int round = 0; round < 20'000; ++round) {
@@ -94,12 +156,12 @@ TEST_CASE("config wire: counts that overflow or overlap are refused") {
   };
   for (size_t section = 0; section < 8; ++section) {
     CAPTURE(section);
-    CHECK_FALSE(decode_config(with_section(section, 80, UINT32_MAX)));
+    CHECK_FALSE(decode_config(with_section(section, 88, UINT32_MAX)));
     CHECK_FALSE(decode_config(with_section(section, UINT32_MAX, 1)));
     CHECK_FALSE(decode_config(with_section(section, static_cast<uint32_t>(bytes.size()), 1)));
   }
   // Records that nothing refers to.
-  CHECK_FALSE(decode_config(with_section(1, 80, 0)));
+  CHECK_FALSE(decode_config(with_section(1, 88, 0)));
 }
 
 }  // namespace xdplb

@@ -39,6 +39,40 @@ TEST_CASE("every change of a configuration is said in a line that names the thin
         Lines{"target [0] has weight 1 (was 3)", "service [default]: VIP 10.0.0.0/32 removed"});
 }
 
+TEST_CASE("marks by hand stand above what the file says") {
+  const Config before = base();
+  Config after = before;
+  after.targets[0].by_hand = ByHand{TargetState::down, std::nullopt};
+  CHECK(describe_changes(before, after) == Lines{"target [0] is down by hand (was active)"});
+  CHECK(describe_changes(after, before) == Lines{"target [0] is active (was down by hand)"});
+  Config file = after;
+  file.targets[0].state = TargetState::draining;
+  CHECK(describe_changes(after, file) == Lines{"target [0] stays down by hand; the file says draining now"});
+  after.targets[0].by_hand = ByHand{TargetState::active, parse_mac("0:0:0:1:1:9").value()};
+  CHECK(describe_changes(before, after) ==
+        Lines{"target [0] is active by hand (was active)", "target [0] has MAC 00:00:00:01:01:09"});
+}
+
+TEST_CASE("of a service: targets by name, and numbers") {
+  Config before = base();
+  before.services[0].targets = {TargetUse{0, std::nullopt}, TargetUse{1, std::nullopt}};
+  Config after = before;
+  after.origin.file = "/etc/lb.json";
+  after.services[0].targets = {TargetUse{2, std::nullopt}, TargetUse{1, 3}};
+  after.services[0].table_size = 101;
+  after.services[0].need = 2;
+  CHECK(describe_changes(before, after) ==
+        Lines{"the configuration comes from /etc/lb.json (was set up by hand)",
+              "service [default]: target [1] has weight 3 (was its own)", "service [default]: target [2] added",
+              "service [default]: target [0] removed", "service [default]: table_size 101 (was 997)",
+              "service [default]: need 2 (was 1)"});
+  // The same targets at other places of the list.
+  after = before;
+  std::swap(after.targets[0], after.targets[1]);
+  std::swap(after.services[0].targets[0].target, after.services[0].targets[1].target);
+  CHECK(describe_changes(before, after).empty());
+}
+
 TEST_CASE("what came and what went is said, and other changes of a service at least mentioned") {
   const Config before = base();
   Config after = before;
@@ -55,7 +89,9 @@ TEST_CASE("what came and what went is said, and other changes of a service at le
   changed = before;
   changed.targets.erase(changed.targets.begin());
   changed.services[0].targets.clear();
-  CHECK(describe_changes(before, changed) == Lines{"target [0] removed", "service [default]: changed"});
+  CHECK(describe_changes(before, changed) == Lines{"target [0] removed", "service [default]: target [0] removed",
+                                                   "service [default]: target [1] removed",
+                                                   "service [default]: target [2] removed"});
 }
 
 }  // namespace
