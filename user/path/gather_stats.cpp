@@ -9,7 +9,7 @@ std::vector<TargetStats> of_targets(const StatsSources& from, const std::vector<
   std::vector<TargetStats> all;
   for (const Target& t : from.config.targets) {
     if (!t.has_mac() && !t.address) continue;
-    TargetStats of{t.name, t.id, 0, 0, 0, t.mac, Reach::by_mac};
+    TargetStats of{t.name, t.id, 0, 0, 0, t.effective_mac(), Reach::by_mac};
     const auto followed = t.address ? from.neighbours.find(*t.address) : std::nullopt;
     if (followed) of.reach = followed->reach;
     for (const FlowReader& table : tables) of.flows += table.live_of_target({t.id, t.epoch});
