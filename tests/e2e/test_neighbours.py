@@ -100,6 +100,20 @@ def test_a_server_that_is_gone_is_out_until_it_answers_again(lab, file, family):
             assert others.exchange() == before and not others.broken, "who left for others stays there"
 
 
+@pytest.mark.parametrize("family", ["IPv4"])  # where a server can be made not to answer alone this question
+def test_a_server_that_is_gone_is_kept_where_that_is_wanted(lab, file):
+    for target in file.config["targets"]:
+        target["unreachable"] = "keep"
+    file.write()
+    with Daemon(lab, f"--config={file.path}") as daemon, Connections(lab.client, lab.vip4, CONNECTIONS) as opened:
+        before = opened.exchange()
+        lab["vm-002"].run("sysctl -qw net.ipv4.conf.all.arp_ignore=8")
+        wait_reach(daemon, "vm-002", "unreachable")
+        wait_said(daemon, r"^warning: target \[vm-002\]: .* does not answer on \[eth1\]: kept, as configured$")
+        assert macs(daemon)["vm-002"] == names.servers(lab.spec)[1].mac(names.SEGMENT)
+        assert opened.exchange() == before
+
+
 def test_another_network_card_is_followed(lab, file):
     with Daemon(lab, f"--config={file.path}") as daemon:
         with Connections(lab.client, lab.vip4, CONNECTIONS) as opened:

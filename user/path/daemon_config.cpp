@@ -14,13 +14,19 @@ namespace xdplb {
 namespace {
 
 // A script may change hundreds of things at once: the first say what is going on.
-void log_some(uint64_t generation, const std::vector<std::string>& lines) {
-  constexpr size_t kLinesMax = 8;
+constexpr size_t kLinesMax = 8;
+
+void log_changes(uint64_t generation, const std::vector<std::string>& lines) {
   const auto say = [generation](const std::string& line) {
     log_line(LogLevel::info, fmt::format("generation {}: {}", generation, line), {{"generation", generation}});
   };
   for (size_t i = 0; i < std::min(lines.size(), kLinesMax); ++i) say(lines[i]);
   if (lines.size() > kLinesMax) say(fmt::format("and {} more", lines.size() - kLinesMax));
+}
+
+void log_news(const std::vector<TargetNews>& news) {
+  for (size_t i = 0; i < std::min(news.size(), kLinesMax); ++i) log_line(news[i].level, news[i].text);
+  if (news.size() > kLinesMax) log_info("the same kind of news of {} more targets", news.size() - kLinesMax);
 }
 
 }  // namespace
@@ -91,7 +97,7 @@ void Daemon::adopt(const StoredConfig& stored) {
     return;
   }
   wanted_ = std::move(*next);
-  log_some(stored.generation, changes);
+  log_changes(stored.generation, changes);
   const Tier& tier = snapshots_->current().tier;
   if (auto r = tier_->set(tier); !r) log_warning("{}; every peer counts as gone", r.error().message);
   if (plane_ != nullptr && plane_->has_tier() != tier.exists()) {
@@ -130,9 +136,9 @@ Result<void> Daemon::find_targets() {
 }
 
 void Daemon::follow_targets() {
-  const std::vector<std::string> changes = neighbours_->take_changes(wanted_);
-  if (changes.empty()) return;
-  log_some(snapshots_->current().generation, changes);
+  const std::vector<TargetNews> news = neighbours_->take_changes(wanted_);
+  if (news.empty()) return;
+  log_news(news);
   if (auto r = put_in_force(wanted_, snapshots_->current().generation); !r) log_warning("{}", r.error().message);
 }
 

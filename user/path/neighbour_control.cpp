@@ -26,6 +26,11 @@ std::optional<std::string> why_off_link(const Route& route, const LinkInfo& egre
   return fmt::format("it is reached through [{}]", other ? other->name : std::to_string(route.ifindex));
 }
 
+// Gone, and yet sent to where it was last.
+bool is_kept(const Target& target, const ReachState& state) {
+  return state.reach == Reach::unreachable && target.unreachable == Unreachable::keep && !state.mac.is_zero();
+}
+
 std::string describe(const Target& target, const ReachChange& change, const std::string& device) {
   const std::string what = fmt::format("target [{}]: {}", target.name, to_string(change.address));
   switch (change.now.reach) {
@@ -36,7 +41,9 @@ std::string describe(const Target& target, const ReachChange& change, const std:
         return fmt::format("{} is at {} on [{}]", what, to_string(change.now.mac), device);
       }
       return fmt::format("{} has moved from {} to {}", what, to_string(change.before.mac), to_string(change.now.mac));
-    case Reach::unreachable: return fmt::format("{} does not answer on [{}]: out until it does", what, device);
+    case Reach::unreachable:
+      return fmt::format("{} does not answer on [{}]: {}", what, device,
+                         is_kept(target, change.now) ? "kept, as configured" : "out until it does");
     case Reach::off_link: return fmt::format("{} is not on-link on [{}] any more: out until it is", what, device);
     case Reach::looping:
       return fmt::format("{} is at {}, to which packets would loop: out", what, to_string(change.now.mac));
@@ -156,24 +163,27 @@ void NeighbourControl::resolve_now(uint64_t patience_ns) {
   }
 }
 
-std::vector<std::string> NeighbourControl::take_changes(const Config& config) {
+std::vector<TargetNews> NeighbourControl::take_changes(const Config& config) {
   std::map<IpAddr, ReachChange> changes;
   for (const ReachChange& change : watch_.take_changes()) changes.emplace(change.address, change);
-  std::vector<std::string> lines;
-  if (changes.empty()) return lines;
+  std::vector<TargetNews> news;
+  if (changes.empty()) return news;
   for (const Target& target : config.targets) {
     if (!is_followed(target)) continue;
     const auto change = changes.find(*target.address);
-    if (change != changes.end()) lines.push_back(describe(target, change->second, egress_.name));
+    if (change == changes.end()) continue;
+    const Reach now = change->second.now.reach;
+    const bool is_good = now == Reach::reachable || now == Reach::resolving;
+    news.push_back({is_good ? LogLevel::info : LogLevel::warning, describe(target, change->second, egress_.name)});
   }
-  return lines;
+  return news;
 }
 
 void NeighbourControl::put_macs(Config& config) const {
   for (Target& target : config.targets) {
     if (!is_followed(target)) continue;
     const auto state = watch_.find(*target.address);
-    if (state && state->reach == Reach::reachable) target.mac = state->mac;
+    if (state && (state->reach == Reach::reachable || is_kept(target, *state))) target.mac = state->mac;
   }
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "user/base/log.h"
 #include "user/ctl/event_loop.h"
 #include "user/ctl/neighbours.h"
 #include "user/ctl/netlink.h"
@@ -13,6 +14,12 @@
 #include "user/lb/neighbour_watch.h"
 
 namespace xdplb {
+
+// What became of a target, for the log.
+struct TargetNews {
+  LogLevel level;
+  std::string text;
+};
 
 class NeighbourControl {
  public:
@@ -31,9 +38,10 @@ class NeighbourControl {
   // Asks for all of them and waits for the answers, at most so long: at the start, before packets come.
   void resolve_now(uint64_t patience_ns);
 
-  // What has changed since the last call, in words. Empty: nothing that packets notice.
-  std::vector<std::string> take_changes(const Config& config);
-  // Gives targets that are known by address the MACs found.
+  // What has changed since the last call. Empty: nothing that packets notice.
+  std::vector<TargetNews> take_changes(const Config& config);
+  // Gives targets that are known by address the MACs found; those that are gone none, or the last one, as each has
+  // it.
   void put_macs(Config& config) const;
   [[nodiscard]] const NeighbourWatch& watch() const { return watch_; }
 
