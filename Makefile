@@ -379,7 +379,7 @@ uninstall: ## remove what install put there
 .PHONY: deb
 deb: deps-package ## install what is missing, build, and make a package for Debian 12, in build/
 	$(Q)$(MAKE) --no-print-directory all
-	+$(Q)tools/package/deb $(abspath $(BUILD)) $(RELEASE)
+	$(Q)tools/package/deb $(abspath $(BUILD)) $(RELEASE)
 
 .PHONY: deps-package
 deps-package: deps
