@@ -36,7 +36,7 @@ CXXFLAGS += $(NO_FALSE_ALARM)
 endif
 
 # As many jobs as there are cores, unless the caller says otherwise.
-ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
+ifeq ($(MAKELEVEL)$(filter -j% --jobserver%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
 endif
 
@@ -159,34 +159,31 @@ TEST_PKGS  := bpftool iproute2 ethtool iputils-ping procps python3 python3-pytes
               libbenchmark-dev
 LINT_PKGS  := clang-format clang-tidy shellcheck
 
+# $(call install_missing,PACKAGES): those of Debian's that are not there. For root.
+define install_missing
+@missing=$$(for p in $(1); do dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed || echo $$p; done); \
+if [ -n "$$missing" ]; then \
+    [ "$$(id -u)" = 0 ] || { echo "These packages are missing; run 'make $@' as root:" $$missing; exit 1; }; \
+    echo "Installing" $$missing; \
+    apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+        $$missing >/dev/null; \
+fi
+endef
+
 .PHONY: deps
 deps: ## install what building and testing need (Debian packages; root)
-	@missing=$$(for p in $(BUILD_PKGS) $(TEST_PKGS); do dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | \
-	    grep -qx installed || echo $$p; done); \
-	if [ -n "$$missing" ]; then \
-	    [ "$$(id -u)" = 0 ] || { echo "These packages are missing; run 'make deps' as root:" $$missing; exit 1; }; \
-	    echo "Installing" $$missing; \
-	    apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
-	        $$missing >/dev/null; \
-	fi
+	$(call install_missing,$(BUILD_PKGS) $(TEST_PKGS))
 
 .PHONY: deps-lint
 deps-lint: deps
-	@missing=$$(for p in $(LINT_PKGS); do dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | \
-	    grep -qx installed || echo $$p; done); \
-	[ -z "$$missing" ] || { apt-get update -q >/dev/null && \
-	    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing >/dev/null; }
+	$(call install_missing,$(LINT_PKGS))
 
 # What the virtual machines need. Where they cannot be had, tests/vm/run says so and exits 77.
 VM_PKGS := qemu-system-x86 busybox-static debian-archive-keyring
 
 .PHONY: deps-vm
 deps-vm: deps
-	@missing=$$(for p in $(VM_PKGS); do dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | \
-	    grep -qx installed || echo $$p; done); \
-	[ -z "$$missing" ] || [ "$$(id -u)" != 0 ] || { apt-get update -q >/dev/null && \
-	    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing >/dev/null; } || \
-	    echo "Could not install" $$missing
+	-$(call install_missing,$(VM_PKGS))
 
 # --- tests ------------------------------------------------------------------------------------------------
 
@@ -274,11 +271,7 @@ BENCH_PKGS := dpdk-dev valgrind
 
 .PHONY: deps-bench
 deps-bench: deps
-	@missing=$$(for p in $(BENCH_PKGS); do dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | \
-	    grep -qx installed || echo $$p; done); \
-	[ -z "$$missing" ] || [ "$$(id -u)" != 0 ] || { apt-get update -q >/dev/null && \
-	    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing >/dev/null; } || \
-	    echo "Could not install" $$missing
+	-$(call install_missing,$(BENCH_PKGS))
 
 BENCH ?= full
 
@@ -321,10 +314,7 @@ GRAPH_PKGS := gnuplot-nox
 
 .PHONY: deps-graph
 deps-graph: deps
-	@missing=$$(for p in $(GRAPH_PKGS); do dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | \
-	    grep -qx installed || echo $$p; done); \
-	[ -z "$$missing" ] || { apt-get update -q >/dev/null && \
-	    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing >/dev/null; }
+	$(call install_missing,$(GRAPH_PKGS))
 
 .PHONY: scale-graph
 scale-graph: all deps-graph ## the scaling test as a picture, build/scale.svg: 400 connections, servers go and come (root)
@@ -383,10 +373,7 @@ deb: deps-package ## install what is missing, build, and make a package for Debi
 
 .PHONY: deps-package
 deps-package: deps
-	@missing=$$(for p in $(PACKAGE_PKGS); do dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | \
-	    grep -qx installed || echo $$p; done); \
-	[ -z "$$missing" ] || { apt-get update -q >/dev/null && \
-	    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing >/dev/null; }
+	$(call install_missing,$(PACKAGE_PKGS))
 
 PACKAGE_PKGS := dpkg-dev help2man debootstrap
 
