@@ -354,7 +354,8 @@ install: all ## install into $(DESTDIR)$(PREFIX)
 	$(Q)install -m 755 $(BINS) $(BINDIR)
 	$(Q)install -m 644 $(BUILD)/xdp_vip_kern.o $(LIBDIR)
 	$(Q)install -m 644 cmd/xdplb.8 $(MANDIR)
-	$(Q)install -m 644 README.md $(wildcard configs/*.json) configs/xdplb.default $(DOCDIR)
+	$(Q)install -m 644 README.md $(wildcard configs/*.json) configs/xdplb.default configs/alerts.yml configs/RUNBOOK.md \
+	    configs/METRICS.md $(DOCDIR)
 	$(Q)sed 's|/usr/bin/xdplb|$(PREFIX)/bin/xdplb|' configs/xdplb.service > $(UNITDIR)/xdplb.service
 	$(Q)$(BUILD)/xdplb completion > $(COMPDIR)/xdplb
 

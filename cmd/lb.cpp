@@ -20,6 +20,7 @@ struct Words {
   std::string tx = "auto";
   std::string log = "text";
   std::string grace = "0s";
+  std::string metrics;
   bool poll = false;
   bool spin = false;
   bool adaptive = false;
@@ -98,6 +99,11 @@ Result<LbOptions> check(const Words& words) {
   const auto grace_ns = parse_duration_ns(words.grace);
   if (!grace_ns) return fail("Invalid --grace [{}]: a duration such as 30s or 500ms; 0s: none", words.grace);
   lb.grace_ns = *grace_ns;
+  if (!words.metrics.empty()) {
+    const auto at = parse_endpoint(words.metrics, true);
+    if (!at) return fail("--metrics: {}", at.error().message);
+    lb.metrics = *at;
+  }
   auto wait = check_wait(words);
   if (!wait) return wait.error();
   lb.wait = *wait;
@@ -212,6 +218,7 @@ Action setup_lb(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--grace", words->grace, "how long to forward on, not ready, after SIGTERM or SIGINT; 30s, 2m")
       ->capture_default_str();
+  app.add_option("--metrics", words->metrics, "ADDRESS:PORT to serve /metrics, /readyz and /livez on (none)");
   app.add_option("--log", words->log, "text, or json: one object a line on standard error")->capture_default_str();
   app.add_option("--event-loop", words->event_loop, "of the control thread: auto, io_uring, epoll")
       ->capture_default_str();

@@ -39,7 +39,11 @@ struct LinkInfo {
   uint32_t xdp_native_id = 0;  // program ids, 0: none
   uint32_t xdp_generic_id = 0;
   uint32_t xdp_offload_id = 0;
-  uint64_t tx_dropped = 0;  // packets that the device dropped on transmit, since ever
+  // What the device lost, since ever: packets.
+  uint64_t tx_dropped = 0;
+  uint64_t rx_dropped = 0;
+  uint64_t rx_missed = 0;
+  uint64_t rx_errors = 0;
 
   [[nodiscard]] bool is_up() const;        // set up by the administrator
   [[nodiscard]] bool has_carrier() const;  // and able to send

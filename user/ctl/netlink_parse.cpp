@@ -149,8 +149,12 @@ std::optional<LinkEvent> parse_link_message(std::span<const uint8_t> message) {
       case IFLA_STATS64:
         // The kernel adds to its end, and aligns to 4 only.
         if (payload.size() >= offsetof(rtnl_link_stats64, multicast)) {
-          std::memcpy(&link.tx_dropped, payload.data() + offsetof(rtnl_link_stats64, tx_dropped),
-                      sizeof link.tx_dropped);
+          rtnl_link_stats64 counters{};
+          std::memcpy(&counters, payload.data(), std::min(payload.size(), sizeof counters));
+          link.tx_dropped = counters.tx_dropped;
+          link.rx_dropped = counters.rx_dropped;
+          link.rx_missed = counters.rx_missed_errors;
+          link.rx_errors = counters.rx_errors;
         }
         break;
       default: break;

@@ -7,6 +7,7 @@
 
 #include "user/base/clock.h"
 #include "user/base/reason.h"
+#include "user/ctl/counters.h"
 
 namespace xdplb {
 namespace {
@@ -32,34 +33,23 @@ Json drops_to_json(const std::vector<std::string>& reasons, const std::vector<ui
   return json;
 }
 
+template <typename T, size_t size>
+void add_counters(Json& json, const CounterInfo<T> (&counters)[size], const T& from) {
+  for (const CounterInfo<T>& counter : counters) json[counter.name] = from.*counter.value;
+}
+
 Json to_json(const DaemonStats& stats, const WorkerStats& w) {
-  return {{"name", w.name},
-          {"cpu", w.cpu},
-          {"rx", w.rx},
-          {"tx", w.tx},
-          {"tx_live", w.tx_live},
-          {"live_batches", w.live_batches},
-          {"held", w.held},
-          {"drops", drops_to_json(stats.reasons, w.drops)},
-          {"batches", w.batches},
-          {"wakeups", w.wakeups},
-          {"busy_ns", w.busy_ns},
-          {"frames_total", w.frames_total},
-          {"frames_free", w.frames_free},
-          {"flows", w.flows},
-          {"flows_max", w.flows_max},
-          {"flow_hits", w.flow_hits},
-          {"flow_misses", w.flow_misses},
-          {"flow_refused_full", w.flow_refused_full},
-          {"flow_refused_quota", w.flow_refused_quota},
-          {"flow_refused_embryonic", w.flow_refused_embryonic},
-          {"to_peers", w.to_peers},
-          {"from_peers", w.from_peers},
-          {"kernel_rx_dropped", w.kernel_rx_dropped},
-          {"kernel_rx_ring_full", w.kernel_rx_ring_full},
-          {"kernel_rx_invalid", w.kernel_rx_invalid},
-          {"kernel_fill_empty", w.kernel_fill_empty},
-          {"kernel_tx_invalid", w.kernel_tx_invalid}};
+  Json json = {{"name", w.name}, {"cpu", w.cpu}};
+  add_counters(json, kWorkerCounters, w);
+  json["drops"] = drops_to_json(stats.reasons, w.drops);
+  return json;
+}
+
+template <typename T, size_t size>
+Json named_to_json(const CounterInfo<T> (&counters)[size], const T& from) {
+  Json json = {{"name", from.name}};
+  add_counters(json, counters, from);
+  return json;
 }
 
 // Left-aligned name, right-aligned numbers, in the width of the widest name.
@@ -155,10 +145,7 @@ std::string stats_to_json(const DaemonStats& stats) {
   json["modes"] = Json::object();
   for (const auto& [name, value] : stats.modes) json["modes"][name] = value;
   json["egress_dropped"] = stats.egress_dropped;
-  json["program"] = {{"unarmed", stats.program.unarmed},
-                     {"no_socket", stats.program.no_socket},
-                     {"stale", stats.program.stale},
-                     {"other_port", stats.program.other_port}};
+  add_counters(json["program"], kProgramCounters, stats.program);
   WorkerStats total;
   total.name = "total";
   Json drops = Json::object();
@@ -183,19 +170,16 @@ std::string stats_to_json(const DaemonStats& stats) {
   for (const WorkerStats& worker : stats.workers) json["workers"].push_back(to_json(stats, worker));
   json["targets"] = Json::array();
   for (const TargetStats& t : stats.targets) {
-    json["targets"].push_back({{"name", t.name},
-                               {"id", t.id},
-                               {"packets", t.packets},
-                               {"bytes", t.bytes},
-                               {"flows", t.flows},
-                               {"mac", t.mac.is_zero() ? Json() : Json(to_string(t.mac))},
-                               {"reach", to_string(t.reach)}});
+    Json target = named_to_json(kTargetCounters, t);
+    target["id"] = t.id;
+    target["mac"] = t.mac.is_zero() ? Json() : Json(to_string(t.mac));
+    target["reach"] = to_string(t.reach);
+    json["targets"].push_back(std::move(target));
   }
   json["services"] = Json::array();
-  for (const ServiceStats& s : stats.services) {
-    json["services"].push_back(
-        {{"name", s.name}, {"packets", s.packets}, {"bytes", s.bytes}, {"drops", s.drops}, {"flows", s.flows}});
-  }
+  for (const ServiceStats& s : stats.services) json["services"].push_back(named_to_json(kServiceCounters, s));
+  json["devices"] = Json::array();
+  for (const DeviceStats& d : stats.devices) json["devices"].push_back(named_to_json(kDeviceCounters, d));
   // Names come from shared memory: bytes that are not UTF-8 must not end the program.
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }

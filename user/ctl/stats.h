@@ -39,8 +39,10 @@ struct WorkerStats {
   uint64_t flow_refused_full = 0;
   uint64_t flow_refused_quota = 0;
   uint64_t flow_refused_embryonic = 0;
-  uint64_t to_peers = 0;    // of tx: fragments handed to the balancers of the tier that own them
-  uint64_t from_peers = 0;  // of rx: fragments that they handed to us
+  uint64_t to_peers = 0;          // of tx: fragments handed to the balancers of the tier that own them
+  uint64_t from_peers = 0;        // of rx: fragments that they handed to us
+  uint64_t flows_high_water = 0;  // the most entries that were in use at once
+  uint64_t flow_expired = 0;      // forgotten after their timeout
 
   friend bool operator==(const WorkerStats&, const WorkerStats&) = default;
 };
@@ -53,6 +55,7 @@ struct TargetStats {
   uint64_t flows = 0;
   MacAddr mac;  // in use; zero: none
   Reach reach = Reach::by_mac;
+  uint64_t usable = 0;  // 1: takes new flows
   friend bool operator==(const TargetStats&, const TargetStats&) = default;
 };
 
@@ -62,7 +65,20 @@ struct ServiceStats {
   uint64_t bytes = 0;
   uint64_t drops = 0;
   uint64_t flows = 0;
+  uint64_t targets_usable = 0;  // that take new flows
+  uint64_t targets_needed = 0;  // for the balancer to be ready
+  uint64_t table_digest = 0;    // equal where two balancers choose alike
   friend bool operator==(const ServiceStats&, const ServiceStats&) = default;
+};
+
+// Counters of a network device, since ever.
+struct DeviceStats {
+  std::string name;
+  uint64_t rx_dropped = 0;
+  uint64_t rx_missed = 0;  // its queues were full
+  uint64_t rx_errors = 0;
+  uint64_t tx_dropped = 0;
+  friend bool operator==(const DeviceStats&, const DeviceStats&) = default;
 };
 
 // Packets for a VIP that the kernel program did not hand to a worker. All but the last took the VIP's fallback
@@ -88,6 +104,7 @@ struct DaemonStats {
   std::vector<WorkerStats> workers;
   std::vector<TargetStats> targets;
   std::vector<ServiceStats> services;
+  std::vector<DeviceStats> devices;  // ingress, then egress
   friend bool operator==(const DaemonStats&, const DaemonStats&) = default;
 };
 

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "user/ctl/counters.h"
+
 namespace xdplb {
 namespace {
 
@@ -28,8 +30,10 @@ struct Header {
   uint32_t service_count;
   uint64_t program_unarmed, program_no_socket, program_stale, program_other_port;
   uint64_t egress_dropped;
+  uint32_t device_bytes;
+  uint32_t device_count;
 };
-static_assert(sizeof(Header) == 112);
+static_assert(sizeof(Header) == 120);
 
 struct ModeRecord {
   char name[kNameBytes];
@@ -38,31 +42,20 @@ struct ModeRecord {
 struct ReasonRecord {
   char name[kNameBytes];
 };
-// Followed by reason_count drop counters of 8 bytes.
-struct WorkerRecord {
-  char name[kNameBytes];
-  uint64_t cpu, rx, tx, held, batches, wakeups, busy_ns, frames_total, frames_free;
-  uint64_t kernel_rx_dropped, kernel_rx_ring_full, kernel_rx_invalid, kernel_fill_empty, kernel_tx_invalid;
-  uint64_t flows, flows_max, flow_hits, flow_misses;
-  uint64_t flow_refused_full, flow_refused_quota, flow_refused_embryonic;
-  uint64_t to_peers, from_peers;
-  uint64_t tx_live, live_batches;
-};
-static_assert(sizeof(WorkerRecord) == kNameBytes + 25 * sizeof(uint64_t));
+// The others begin with a name, too. A worker's has its CPU next, and is followed by reason_count drop counters of 8
+// bytes; then, as in a service's and a device's, come the counters in the order of their table (counters.h).
+constexpr uint32_t kWorkerBytes = kNameBytes + sizeof(uint64_t) * (1 + std::size(kWorkerCounters));
+constexpr uint32_t kServiceBytes = kNameBytes + sizeof(uint64_t) * std::size(kServiceCounters);
+constexpr uint32_t kDeviceBytes = kNameBytes + sizeof(uint64_t) * std::size(kDeviceCounters);
 struct TargetRecord {
   char name[kNameBytes];
   uint64_t id, packets, bytes, flows;
   uint8_t mac[6];
   uint8_t reach;
   uint8_t reserved;
+  uint64_t usable;
 };
-static_assert(sizeof(TargetRecord) == kNameBytes + 5 * sizeof(uint64_t));
-struct ServiceRecord {
-  char name[kNameBytes];
-  uint64_t packets, bytes, drops, flows;
-};
-static_assert(sizeof(ServiceRecord) == kNameBytes + 4 * sizeof(uint64_t));
-
+static_assert(sizeof(TargetRecord) == kNameBytes + 6 * sizeof(uint64_t));
 // Cut where it does not fit; always ends with a zero.
 template <size_t size>
 void set_text(char (&to)[size], std::string_view text) {
@@ -79,67 +72,45 @@ void append(std::vector<uint8_t>& bytes, const T& record) {
   bytes.insert(bytes.end(), raw, raw + sizeof record);
 }
 
-WorkerRecord to_record(const WorkerStats& w) {
-  WorkerRecord r{};
-  set_text(r.name, w.name);
-  r.cpu = w.cpu;
-  r.rx = w.rx;
-  r.tx = w.tx;
-  r.held = w.held;
-  r.batches = w.batches;
-  r.wakeups = w.wakeups;
-  r.busy_ns = w.busy_ns;
-  r.frames_total = w.frames_total;
-  r.frames_free = w.frames_free;
-  r.kernel_rx_dropped = w.kernel_rx_dropped;
-  r.kernel_rx_ring_full = w.kernel_rx_ring_full;
-  r.kernel_rx_invalid = w.kernel_rx_invalid;
-  r.kernel_fill_empty = w.kernel_fill_empty;
-  r.kernel_tx_invalid = w.kernel_tx_invalid;
-  r.flows = w.flows;
-  r.flows_max = w.flows_max;
-  r.flow_hits = w.flow_hits;
-  r.flow_misses = w.flow_misses;
-  r.flow_refused_full = w.flow_refused_full;
-  r.flow_refused_quota = w.flow_refused_quota;
-  r.flow_refused_embryonic = w.flow_refused_embryonic;
-  r.to_peers = w.to_peers;
-  r.from_peers = w.from_peers;
-  r.tx_live = w.tx_live;
-  r.live_batches = w.live_batches;
-  return r;
+void append_name(std::vector<uint8_t>& bytes, std::string_view name) {
+  char text[kNameBytes] = {};
+  set_text(text, name);
+  append(bytes, text);
 }
 
-WorkerStats from_record(const WorkerRecord& r) {
-  WorkerStats w;
-  w.name = get_text(r.name);
-  w.cpu = static_cast<uint32_t>(r.cpu);
-  w.rx = r.rx;
-  w.tx = r.tx;
-  w.held = r.held;
-  w.batches = r.batches;
-  w.wakeups = r.wakeups;
-  w.busy_ns = r.busy_ns;
-  w.frames_total = r.frames_total;
-  w.frames_free = r.frames_free;
-  w.kernel_rx_dropped = r.kernel_rx_dropped;
-  w.kernel_rx_ring_full = r.kernel_rx_ring_full;
-  w.kernel_rx_invalid = r.kernel_rx_invalid;
-  w.kernel_fill_empty = r.kernel_fill_empty;
-  w.kernel_tx_invalid = r.kernel_tx_invalid;
-  w.flows = r.flows;
-  w.flows_max = r.flows_max;
-  w.flow_hits = r.flow_hits;
-  w.flow_misses = r.flow_misses;
-  w.flow_refused_full = r.flow_refused_full;
-  w.flow_refused_quota = r.flow_refused_quota;
-  w.flow_refused_embryonic = r.flow_refused_embryonic;
-  w.to_peers = r.to_peers;
-  w.from_peers = r.from_peers;
-  w.tx_live = r.tx_live;
-  w.live_batches = r.live_batches;
-  return w;
+template <typename T, size_t size>
+void append_counters(std::vector<uint8_t>& bytes, const CounterInfo<T> (&counters)[size], const T& from) {
+  for (const CounterInfo<T>& counter : counters) append(bytes, from.*counter.value);
 }
+
+// One record, field by field; what it is too short for is zero.
+class Fields {
+ public:
+  explicit Fields(std::span<const uint8_t> record) : rest_(record) {}
+
+  std::string name() {
+    char text[kNameBytes] = {};
+    copy(&text, sizeof text);
+    return get_text(text);
+  }
+  uint64_t number() {
+    uint64_t value = 0;
+    copy(&value, sizeof value);
+    return value;
+  }
+  template <typename T, size_t size>
+  void counters(const CounterInfo<T> (&counters)[size], T& to) {
+    for (const CounterInfo<T>& counter : counters) to.*counter.value = number();
+  }
+
+ private:
+  void copy(void* to, size_t size) {
+    const size_t there = rest_.size() < size ? 0 : size;
+    std::memcpy(to, rest_.data(), there);
+    rest_ = rest_.subspan(there == 0 ? rest_.size() : there);
+  }
+  std::span<const uint8_t> rest_;
+};
 
 // Takes records of a stated size off the front.
 class Reader {
@@ -156,6 +127,11 @@ class Reader {
     std::memcpy(&record, bytes_.data(), std::min<size_t>(sizeof record, record_bytes));
     bytes_ = bytes_.subspan(record_bytes);
     return record;
+  }
+  Fields take_fields(uint32_t record_bytes) {
+    const Fields fields(bytes_.first(record_bytes));
+    bytes_ = bytes_.subspan(record_bytes);
+    return fields;
   }
 
  private:
@@ -175,17 +151,19 @@ std::vector<uint8_t> encode_stats(const DaemonStats& stats) {
   header.mode_count = static_cast<uint32_t>(stats.modes.size());
   header.reason_bytes = sizeof(ReasonRecord);
   header.reason_count = static_cast<uint32_t>(stats.reasons.size());
-  header.worker_bytes = sizeof(WorkerRecord);
+  header.worker_bytes = kWorkerBytes;
   header.worker_count = static_cast<uint32_t>(stats.workers.size());
   header.target_bytes = sizeof(TargetRecord);
   header.target_count = static_cast<uint32_t>(stats.targets.size());
-  header.service_bytes = sizeof(ServiceRecord);
+  header.service_bytes = kServiceBytes;
   header.service_count = static_cast<uint32_t>(stats.services.size());
   header.program_unarmed = stats.program.unarmed;
   header.program_no_socket = stats.program.no_socket;
   header.program_stale = stats.program.stale;
   header.program_other_port = stats.program.other_port;
   header.egress_dropped = stats.egress_dropped;
+  header.device_bytes = kDeviceBytes;
+  header.device_count = static_cast<uint32_t>(stats.devices.size());
 
   std::vector<uint8_t> bytes;
   append(bytes, header);
@@ -201,20 +179,25 @@ std::vector<uint8_t> encode_stats(const DaemonStats& stats) {
     append(bytes, record);
   }
   for (const WorkerStats& worker : stats.workers) {
-    append(bytes, to_record(worker));
+    append_name(bytes, worker.name);
+    append(bytes, uint64_t{worker.cpu});
+    append_counters(bytes, kWorkerCounters, worker);
     for (size_t i = 0; i < stats.reasons.size(); ++i) append(bytes, i < worker.drops.size() ? worker.drops[i] : 0);
   }
   for (const TargetStats& target : stats.targets) {
-    TargetRecord record{{}, target.id, target.packets, target.bytes, target.flows, {}, {}, 0};
+    TargetRecord record{{}, target.id, target.packets, target.bytes, target.flows, {}, {}, 0, target.usable};
     set_text(record.name, target.name);
     std::copy(target.mac.bytes.begin(), target.mac.bytes.end(), record.mac);
     record.reach = static_cast<uint8_t>(target.reach);
     append(bytes, record);
   }
   for (const ServiceStats& service : stats.services) {
-    ServiceRecord record{{}, service.packets, service.bytes, service.drops, service.flows};
-    set_text(record.name, service.name);
-    append(bytes, record);
+    append_name(bytes, service.name);
+    append_counters(bytes, kServiceCounters, service);
+  }
+  for (const DeviceStats& device : stats.devices) {
+    append_name(bytes, device.name);
+    append_counters(bytes, kDeviceCounters, device);
   }
   return bytes;
 }
@@ -248,7 +231,11 @@ Result<DaemonStats> decode_stats(std::span<const uint8_t> bytes) {
   const uint64_t worker_bytes = header.worker_bytes + uint64_t{header.reason_count} * sizeof(uint64_t);
   if (header.worker_bytes == 0 || !reader.has(header.worker_count, worker_bytes)) return damaged;
   for (uint32_t i = 0; i < header.worker_count; ++i) {
-    WorkerStats& worker = stats.workers.emplace_back(from_record(reader.take<WorkerRecord>(header.worker_bytes)));
+    WorkerStats& worker = stats.workers.emplace_back();
+    Fields fields = reader.take_fields(header.worker_bytes);
+    worker.name = fields.name();
+    worker.cpu = static_cast<uint32_t>(fields.number());
+    fields.counters(kWorkerCounters, worker);
     for (uint32_t k = 0; k < header.reason_count; ++k) {
       worker.drops.push_back(reader.take<uint64_t>(sizeof(uint64_t)));
     }
@@ -256,7 +243,7 @@ Result<DaemonStats> decode_stats(std::span<const uint8_t> bytes) {
   if (!reader.has(header.target_count, header.target_bytes)) return damaged;
   for (uint32_t i = 0; i < header.target_count; ++i) {
     const auto r = reader.take<TargetRecord>(header.target_bytes);
-    TargetStats target{get_text(r.name), static_cast<uint32_t>(r.id), r.packets, r.bytes, r.flows, {}, {}};
+    TargetStats target{get_text(r.name), static_cast<uint32_t>(r.id), r.packets, r.bytes, r.flows, {}, {}, r.usable};
     std::copy(std::begin(r.mac), std::end(r.mac), target.mac.bytes.begin());
     if (r.reach >= kReachCount) return damaged;
     target.reach = static_cast<Reach>(r.reach);
@@ -264,8 +251,17 @@ Result<DaemonStats> decode_stats(std::span<const uint8_t> bytes) {
   }
   if (!reader.has(header.service_count, header.service_bytes)) return damaged;
   for (uint32_t i = 0; i < header.service_count; ++i) {
-    const auto r = reader.take<ServiceRecord>(header.service_bytes);
-    stats.services.push_back({get_text(r.name), r.packets, r.bytes, r.drops, r.flows});
+    ServiceStats& service = stats.services.emplace_back();
+    Fields fields = reader.take_fields(header.service_bytes);
+    service.name = fields.name();
+    fields.counters(kServiceCounters, service);
+  }
+  if (!reader.has(header.device_count, header.device_bytes)) return damaged;
+  for (uint32_t i = 0; i < header.device_count; ++i) {
+    DeviceStats& device = stats.devices.emplace_back();
+    Fields fields = reader.take_fields(header.device_bytes);
+    device.name = fields.name();
+    fields.counters(kDeviceCounters, device);
   }
   return stats;
 }

@@ -99,6 +99,7 @@ SnapshotService compile_service(const Config& config, const Service& service, co
   TableKey key = table_key(backends, service);
   s.table_key = key.members;
   s.table = tables.get(std::move(key), backends, service.id);
+  s.table_digest = table_digest(s);
   return s;
 }
 
@@ -113,6 +114,17 @@ size_t ids_end(const Items& items) {
 
 uint64_t target_identity(const std::string& name, uint64_t hash_seed) {
   return hash_bytes(name.data(), name.size(), hash_seed);
+}
+
+uint64_t table_digest(const SnapshotService& service) {
+  std::vector<uint64_t> parts = {service.table_size, static_cast<uint64_t>(service.algorithm),
+                                 static_cast<uint64_t>(service.hash_fields)};
+  for (size_t i = 0; i + 1 < service.table_key.size(); i += 2) {
+    parts.push_back(service.table_key[i]);
+    parts.push_back(service.table_key[i + 1] >> 16);  // the weight; beside it stands the id
+  }
+  constexpr uint64_t kExactInDouble = (uint64_t{1} << 53) - 1;  // metrics are floating point
+  return hash_bytes(parts.data(), parts.size() * sizeof parts[0], 0) & kExactInDouble;
 }
 
 std::unique_ptr<const Snapshot> compile_snapshot(const Config& config, uint64_t generation, const Snapshot* previous,

@@ -52,10 +52,13 @@ struct SnapshotService {
   std::vector<uint64_t> table_key;  // what the table was built from, besides size and algorithm
   FlowPolicy policy;                // timeouts and quotas in one worker's flow table
   std::string name;
+  uint64_t table_digest = 0;  // table_digest()
 
   // The target for a flow with this steering hash; kNoTarget where the service has none that takes new flows.
   [[nodiscard]] uint16_t choose(uint64_t hash) const { return (*table)[reduce(hash, table_size)]; }
   [[nodiscard]] bool is_empty() const { return table->front() == kNoTarget; }
+  // How many targets take new flows.
+  [[nodiscard]] size_t usable_targets() const { return table_key.size() / 2; }
 };
 
 struct Snapshot {
@@ -80,6 +83,10 @@ struct Snapshot {
 
 // The number that stands for a target in the tables: its name, hashed with the steering seed.
 uint64_t target_identity(const std::string& name, uint64_t hash_seed);
+
+// A number, at most 2^53, that is equal where two balancers choose alike for the service: made from what the choice
+// depends on, and not from ids, which each balancer gives out itself.
+uint64_t table_digest(const SnapshotService& service);
 
 // Compiles a validated Config. Tables equal to those of `previous` (may be null) are taken over instead of built
 // again. `flows`: what one worker's flow table is made for, of which services have their shares.

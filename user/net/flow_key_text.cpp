@@ -24,10 +24,11 @@ std::optional<uint32_t> parse_number(std::string_view text, uint32_t most) {
   return value;
 }
 
-struct Endpoint {
-  IpAddr addr;
-  uint16_t port = 0;
-};
+std::string endpoint_text(const IpAddr& addr, uint16_t port, uint8_t protocol) {
+  return has_ports(protocol) ? to_string(Endpoint{addr, port}) : to_string(addr);
+}
+
+}  // namespace
 
 Result<Endpoint> parse_endpoint(std::string_view text, bool with_port) {
   const auto wrong = [&] {
@@ -53,12 +54,10 @@ Result<Endpoint> parse_endpoint(std::string_view text, bool with_port) {
   return endpoint;
 }
 
-std::string endpoint_text(const IpAddr& addr, uint16_t port, uint8_t protocol) {
-  if (!has_ports(protocol)) return to_string(addr);
-  return fmt::format(fmt::runtime(addr.is_v4() ? "{}:{}" : "[{}]:{}"), to_string(addr), port);
+std::string to_string(const Endpoint& endpoint) {
+  return fmt::format(fmt::runtime(endpoint.addr.is_v4() ? "{}:{}" : "[{}]:{}"), to_string(endpoint.addr),
+                     endpoint.port);
 }
-
-}  // namespace
 
 std::optional<uint8_t> parse_protocol(std::string_view text) {
   for (const auto& [name, number] : kNames) {

@@ -8,8 +8,17 @@
 
 #include "user/base/result.h"
 #include "user/net/flow_key.h"
+#include "user/net/ip.h"
 
 namespace xdplb {
+
+struct Endpoint {
+  IpAddr addr;
+  uint16_t port = 0;
+};
+// "192.0.2.1:9100", "[2001:db8::1]:9100"; without a port the address alone. The error names the text.
+Result<Endpoint> parse_endpoint(std::string_view text, bool with_port);
+std::string to_string(const Endpoint& endpoint);
 
 // tcp, udp, sctp, icmp, icmpv6, esp, ah, or a number from 0 to 255. Nothing where it is none of these.
 std::optional<uint8_t> parse_protocol(std::string_view text);

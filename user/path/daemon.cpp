@@ -89,7 +89,7 @@ Result<void> Daemon::start() {
   tier_.emplace(*loop_, slots_->live_peers);
   queries_.emplace(*slots_, config_);
   if (control_ != nullptr) serve_flow_verbs(*control_, *queries_);
-  supervise();
+  if (auto r = supervise(); !r) return r;
   auto plane = DataPlane::prepare(options_, programs_);
   if (!plane) return plane.error();
   neighbours_.emplace(*loop_);
@@ -144,12 +144,17 @@ Result<void> Daemon::open_control_socket() {
   return {};
 }
 
-void Daemon::supervise() {
+Result<void> Daemon::supervise() {
   auto notifier = Notifier::from_environment();
   if (!notifier) log_warning("{}", notifier.error().message);
   supervision_.emplace(*loop_, notifier ? std::move(*notifier) : Notifier(), options_.grace_ns,
                        [this] { return readiness_facts(); });
   if (control_ != nullptr) serve_ready_verb(*control_, [this] { return supervision_->readiness(); });
+  if (!options_.metrics) return {};
+  auto metrics = serve_metrics(*loop_, *options_.metrics, {published_, adoption_, *supervision_});
+  if (!metrics) return metrics.error();
+  metrics_ = std::move(*metrics);
+  return {};
 }
 
 ReadinessFacts Daemon::readiness_facts() const {
@@ -194,6 +199,10 @@ std::vector<std::string> Daemon::start_report() const {
                       : fmt::format("heartbeat: a queue whose worker hangs falls back after {} ms",
                                     options_.heartbeat_ms + options_.heartbeat_ms / 4));
   if (const std::string tier = tier_->text(); !tier.empty()) lines.push_back("tier: " + tier);
+  if (metrics_ != nullptr) {
+    const Endpoint at{options_.metrics->addr, metrics_->port()};
+    lines.push_back(fmt::format("metrics: http://{}/metrics", to_string(at)));
+  }
   lines.push_back(fmt::format("privileges: {}", privileges_));
   return lines;
 }
@@ -233,6 +242,7 @@ void Daemon::inspect() {
     return;
   }
   egress_dropped_ = egress_dropped_before_ + plane_->egress_dropped();
+  device_stats_ = plane_->device_stats();
   if (plane_->follow_egress()) {
     const Modes before = modes_;
     modes_ = plane_->modes();
@@ -307,6 +317,7 @@ void Daemon::put_in_place(std::unique_ptr<DataPlane> plane) {
   plane_ = std::move(plane);
   modes_ = plane_->modes();
   set_neighbour_device(*plane_);
+  device_stats_ = plane_->device_stats();
   slots_->flows->name_services(config_);  // now that there are tables, perhaps more than before
   serve_tier();
 }
@@ -323,8 +334,8 @@ void Daemon::serve_tier() {
 // --- statistics ---
 
 void Daemon::write_stats() {
-  DaemonStats stats =
-      gather_stats({config_, *slots_, plane_.get(), kernel_stats_, options_.flows, neighbours_->watch()});
+  DaemonStats stats = gather_stats({config_, *slots_, plane_.get(), kernel_stats_, options_.flows,
+                                    neighbours_->watch(), snapshots_->current(), device_stats_});
   stats.pid = static_cast<uint32_t>(getpid());
   stats.started_realtime_ns = started_realtime_ns_;
   stats.generation = adoption_.adopted_generation;
@@ -334,6 +345,7 @@ void Daemon::write_stats() {
     if (const std::string tier = tier_->text(); !tier.empty()) stats.modes.emplace_back("tier", tier);
   }
   if (auto r = stats_->write(stats); !r) log_warning("{}", r.error().message);
+  published_ = std::move(stats);
 }
 
 }  // namespace xdplb

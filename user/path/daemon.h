@@ -15,6 +15,7 @@
 #include "user/ctl/stats_segment.h"
 #include "user/path/data_plane.h"
 #include "user/path/flow_queries.h"
+#include "user/path/metrics_pages.h"
 #include "user/path/neighbour_control.h"
 #include "user/path/options.h"
 #include "user/path/quiescence.h"
@@ -53,7 +54,7 @@ class Daemon {
   Result<void> start();
   Result<void> watch();
   Result<void> open_control_socket();
-  void supervise();
+  Result<void> supervise();
   [[nodiscard]] ReadinessFacts readiness_facts() const;
 
   void follow();  // what is to be done every few milliseconds
@@ -113,12 +114,15 @@ class Daemon {
   std::string plane_error_;           // said once, not on every retry
   uint64_t started_realtime_ns_ = 0;
   std::vector<XskStatistics> kernel_stats_;  // by worker, as of the last inspection
+  std::vector<DeviceStats> device_stats_;    // likewise
+  DaemonStats published_;                    // as written last
   uint64_t egress_dropped_ = 0;              // as of the last inspection
   uint64_t egress_dropped_before_ = 0;       // by planes before this one
   std::optional<TierControl> tier_;          // before the plane: it says that we leave
   std::optional<NeighbourControl> neighbours_;
   std::optional<FlowQueries> queries_;
   std::optional<Supervision> supervision_;
+  std::unique_ptr<HttpServer> metrics_;
   std::string control_error_;               // why there is no control socket
   std::unique_ptr<ControlServer> control_;  // last: what it asks must outlive it
 };

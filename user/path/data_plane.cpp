@@ -219,6 +219,18 @@ bool DataPlane::follow_egress() {
   return live_way_ && live_way_->follow(rigs_);
 }
 
+std::vector<DeviceStats> DataPlane::device_stats() const {
+  std::vector<DeviceStats> all;
+  for (const PlaneDevice& device : devices_) {
+    const auto link = query_link(device.link.ifindex);
+    const bool again = one_arm() && !all.empty();
+    if (link && !again) {
+      all.push_back({link->name, link->rx_dropped, link->rx_missed, link->rx_errors, link->tx_dropped});
+    }
+  }
+  return all;
+}
+
 uint64_t DataPlane::egress_dropped() const {
   const auto link = query_link(egress().link.ifindex);
   return link ? link->tx_dropped - std::min(link->tx_dropped, egress().link.tx_dropped) : 0;

@@ -77,6 +77,8 @@ class DataPlane {
   // Made so that fragments can go to other balancers.
   [[nodiscard]] bool has_tier() const { return has_tier_; }
 
+  // What the devices lost, ingress first. One netlink query each.
+  [[nodiscard]] std::vector<DeviceStats> device_stats() const;
   // Packets that the egress device dropped since the plane was built. One netlink query.
   [[nodiscard]] uint64_t egress_dropped() const;
   // Asks whether the egress device still takes live frames, and tells the workers. True where that is other than

@@ -9,7 +9,9 @@ std::vector<TargetStats> of_targets(const StatsSources& from, const std::vector<
   std::vector<TargetStats> all;
   for (const Target& t : from.config.targets) {
     if (!t.has_mac() && !t.address) continue;
-    TargetStats of{t.name, t.id, 0, 0, 0, t.effective_mac(), Reach::by_mac};
+    const SnapshotTarget& compiled = from.snapshot.targets[t.id];
+    TargetStats of{t.name, t.id, 0, 0, 0, t.effective_mac(), Reach::by_mac, 0};
+    of.usable = compiled.state == TargetState::active && compiled.reachable;
     const auto followed = t.address ? from.neighbours.find(*t.address) : std::nullopt;
     if (followed) of.reach = followed->reach;
     for (const FlowReader& table : tables) of.flows += table.live_of_target({t.id, t.epoch});
@@ -25,7 +27,11 @@ std::vector<TargetStats> of_targets(const StatsSources& from, const std::vector<
 std::vector<ServiceStats> of_services(const StatsSources& from, const std::vector<FlowReader>& tables) {
   std::vector<ServiceStats> all;
   for (const Service& s : from.config.services) {
-    ServiceStats of{s.name, 0, 0, 0, 0};
+    ServiceStats of;
+    of.name = s.name;
+    of.targets_usable = from.snapshot.services[s.id].usable_targets();
+    of.targets_needed = s.need;
+    of.table_digest = from.snapshot.services[s.id].table_digest;
     for (const FlowReader& table : tables) of.flows += table.live_of_service(s.id);
     for (const auto& c : from.slots.counters) {
       of.packets += c->services[s.id].packets.get();
@@ -57,6 +63,8 @@ void add_flows(const FlowReader& table, WorkerStats& of) {
   of.flows = table.counter(FlowCounter::live);
   of.flow_hits = table.counter(FlowCounter::hits);
   of.flow_misses = table.counter(FlowCounter::created);
+  of.flows_high_water = table.counter(FlowCounter::high_water);
+  of.flow_expired = table.counter(FlowCounter::expired);
   of.flow_refused_full = table.counter(FlowCounter::refused_full);
   of.flow_refused_quota = table.counter(FlowCounter::refused_quota);
   of.flow_refused_embryonic = table.counter(FlowCounter::refused_embryonic);
@@ -93,6 +101,7 @@ DaemonStats gather_stats(const StatsSources& from) {
   const std::vector<FlowReader> tables = from.slots.flows->readers();
   stats.targets = of_targets(from, tables);
   stats.services = of_services(from, tables);
+  stats.devices = from.devices;
   for (size_t w = 0; w < from.slots.counters.size(); ++w) stats.workers.push_back(of_worker(from, tables, w));
   return stats;
 }

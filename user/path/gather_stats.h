@@ -15,6 +15,8 @@ struct StatsSources {
   std::span<const XskStatistics> kernel;  // by worker, as of the last inspection
   uint32_t flows_max;                     // of each worker's table
   const NeighbourWatch& neighbours;
+  const Snapshot& snapshot;                 // of `config`
+  const std::vector<DeviceStats>& devices;  // as of the last inspection
 };
 
 // Everything but what the daemon knows of itself: pid, generation, modes, when it started.

@@ -8,12 +8,6 @@
 namespace xdplb {
 namespace {
 
-// `need` in the configuration (later). A service without targets waits for somebody to write them down and holds
-// up no other; but the default service is what `init` made for traffic, and without targets it has nothing to offer.
-uint32_t need_of(const Service& service) {
-  return service.targets.empty() && !service.is_default ? 0 : 1;
-}
-
 uint64_t silence_ns(const ReadinessFacts& facts, const WorkerSign& worker) {
   return facts.now_ns - std::min(facts.now_ns, worker.beat_ns);
 }
@@ -29,14 +23,8 @@ std::vector<ServiceNeed> needs_of(const Config& config, const Snapshot& snapshot
   std::vector<ServiceNeed> needs;
   needs.reserve(config.services.size());
   for (const Service& service : config.services) {
-    ServiceNeed need{service.name, 0, need_of(service)};
-    for (const TargetUse& use : service.targets) {
-      const Target& target = config.targets[use.target];
-      const SnapshotTarget& compiled = snapshot.targets[target.id];
-      const uint32_t weight = use.weight.value_or(target.weight);
-      need.usable += compiled.state == TargetState::active && compiled.reachable && weight != 0;
-    }
-    needs.push_back(std::move(need));
+    const auto usable = static_cast<uint32_t>(snapshot.services[service.id].usable_targets());
+    needs.push_back({service.name, usable, service.need});
   }
   return needs;
 }

@@ -23,6 +23,7 @@ class Supervision {
   Supervision& operator=(const Supervision&) = delete;
 
   [[nodiscard]] Readiness readiness() const { return judge(facts()); }
+  [[nodiscard]] ReadinessFacts facts() const;
 
   // It forwards.
   void began();
@@ -37,8 +38,6 @@ class Supervision {
   void stop(const char* signal);
 
  private:
-  [[nodiscard]] ReadinessFacts facts() const;
-
   EventLoop& loop_;
   Notifier notifier_;
   uint64_t grace_ns_;

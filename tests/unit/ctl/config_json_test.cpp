@@ -223,7 +223,7 @@ TEST_CASE("config file: each example loads, and the schema knows what they use")
   int examples = 0;
   for (const auto& entry : std::filesystem::directory_iterator("configs")) {
     const std::string name = entry.path().filename();
-    if (!name.ends_with(".json") || name.ends_with(".schema.json")) continue;
+    if (!name.ends_with(".json") || name.ends_with(".schema.json") || name.starts_with("grafana-")) continue;
     ++examples;
     CAPTURE(name);
     const std::string text = read_file(entry.path());

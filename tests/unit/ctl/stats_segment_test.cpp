@@ -54,22 +54,31 @@ DaemonStats sample() {
                             &w.to_peers,
                             &w.from_peers,
                             &w.tx_live,
-                            &w.live_batches}) {
+                            &w.live_batches,
+                            &w.flows_high_water,
+                            &w.flow_expired}) {
       *field = value++;
     }
     w.drops.assign(stats.reasons.size(), 0);
     w.drops[static_cast<size_t>(Reason::no_target)] = 5 + i;
   }
-  stats.targets = {{"vm-001", 0, 10, 1000, 2, MacAddr{{2, 0, 0, 0, 0, 1}}, Reach::by_mac},
-                   {std::string(63, 'x'), 65534, 1, 2, 3, {}, Reach::unreachable}};
-  stats.services = {{"default", 11, 1002, 11, 5}};
+  stats.targets = {{"vm-001", 0, 10, 1000, 2, MacAddr{{2, 0, 0, 0, 0, 1}}, Reach::by_mac, 0},
+                   {std::string(63, 'x'), 65534, 1, 2, 3, {}, Reach::unreachable, 0}};
+  stats.targets[0].usable = 1;
+  stats.services = {{"default", 11, 1002, 11, 5, 1, 2, 4711}};
+  return stats;
+}
+
+DaemonStats sample_with_devices() {
+  DaemonStats stats = sample();
+  stats.devices = {{"eth2", 1, 2, 3, 4}, {"eth1", 5, 6, 7, 8}};
   return stats;
 }
 
 }  // namespace
 
 TEST_CASE("stats: what is encoded is decoded") {
-  for (const DaemonStats& stats : {DaemonStats{}, sample()}) {
+  for (const DaemonStats& stats : {DaemonStats{}, sample(), sample_with_devices()}) {
     const auto decoded = decode_stats(encode_stats(stats));
     REQUIRE(decoded);
     CHECK(*decoded == stats);
@@ -77,7 +86,7 @@ TEST_CASE("stats: what is encoded is decoded") {
 }
 
 TEST_CASE("stats: every truncation is an error") {
-  const std::vector<uint8_t> bytes = encode_stats(sample());
+  const std::vector<uint8_t> bytes = encode_stats(sample_with_devices());
   for (size_t len = 0; len < bytes.size(); ++len) {
     CAPTURE(len);
     REQUIRE_FALSE(decode_stats(std::span(bytes).first(len)));
@@ -102,7 +111,7 @@ TEST_CASE("stats: a reader with other record sizes takes what it knows") {
   // A daemon of the future: its service records, the last array, are eight bytes longer.
   uint32_t service_bytes = 0;
   std::memcpy(&service_bytes, bytes.data() + 64, sizeof service_bytes);
-  REQUIRE(service_bytes == 96);
+  REQUIRE(service_bytes == 120);
   service_bytes += 8;
   std::memcpy(bytes.data() + 64, &service_bytes, sizeof service_bytes);
   bytes.insert(bytes.end(), 8, 0xff);
@@ -119,7 +128,7 @@ TEST_CASE("stats: a reader with other record sizes takes what it knows") {
 }
 
 TEST_CASE("stats: JSON and text") {
-  const DaemonStats stats = sample();
+  const DaemonStats stats = sample_with_devices();
   const auto json = nlohmann::json::parse(stats_to_json(stats));
   CHECK(json["total"]["rx"] == 300);
   CHECK(json["total"]["dropped"] == 11);
@@ -132,6 +141,8 @@ TEST_CASE("stats: JSON and text") {
   CHECK(json["targets"][0]["packets"] == 10);
   CHECK(json["modes"]["mode"] == "native");
   CHECK(json["program"]["stale"] == 6);
+  CHECK(json["services"][0]["table_digest"] == 4711);
+  CHECK(json["devices"][1]["tx_dropped"] == 8);
 
   const std::string text = stats_to_text(stats);
   CHECK(text.find("zero-copy: off: veth has none") != std::string::npos);
@@ -201,7 +212,7 @@ TEST_CASE("stats segment: readers beside a writer see whole values") {
     for (uint64_t i = 0; !stop.stop_requested(); ++i) {
       DaemonStats stats = sample();
       stats.generation = i;
-      stats.targets.assign(500 + i % 100, TargetStats{"t", 1, i, i, i, {}, {}});
+      stats.targets.assign(500 + i % 100, TargetStats{"t", 1, i, i, i, {}, {}, 0});
       if (!writer->write(stats)) return;
     }
   });

@@ -33,6 +33,30 @@ std::map<uint16_t, int> shares(const SnapshotService& service) {
   return count;
 }
 
+TEST_CASE("balancers that choose alike have the same digest, whatever ids they gave out") {
+  const auto digest = [](const Config& config) { return compile_snapshot(config, 1)->services[0].table_digest; };
+  const Config config = config_of(4);
+  Config other = config;
+  for (Target& target : other.targets) target.id = static_cast<uint16_t>(20 - target.id);
+  std::swap(other.services[0].targets[0], other.services[0].targets[3]);
+  CHECK(digest(other) == digest(config));
+  CHECK(digest(config) < uint64_t{1} << 53);
+
+  const auto changed = [&](auto change) {
+    Config next = config;
+    change(next);
+    return digest(next) != digest(config);
+  };
+  CHECK(changed([](Config& c) { c.targets[2].state = TargetState::down; }));
+  CHECK(changed([](Config& c) { c.targets[2].weight = 3; }));
+  CHECK(changed([](Config& c) { c.targets[2].name = "another"; }));
+  CHECK(changed([](Config& c) { c.hash_seed = 1; }));
+  CHECK(changed([](Config& c) { c.services[0].table_size = 1009; }));
+  CHECK(changed([](Config& c) { c.services[0].algorithm = Algorithm::rendezvous; }));
+  CHECK(changed([](Config& c) { c.services[0].hash_fields = HashFields::source; }));
+  CHECK_FALSE(changed([](Config& c) { c.targets[2].mac = MacAddr{{0, 0, 0, 1, 1, 99}}; }));
+}
+
 TEST_CASE("a snapshot names targets by id and fills the table with the active ones") {
   Config config = config_of(4);
   config.targets[1].state = TargetState::down;

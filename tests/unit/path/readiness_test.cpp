@@ -95,12 +95,13 @@ TEST_CASE("usable is a target that takes new flows") {
   CHECK(needs(config)[0].needed == 1);
 }
 
-TEST_CASE("a service that waits for its targets holds nothing up; the default service does") {
+TEST_CASE("a service needs as many as its configuration says") {
   Config config = two_targets();
+  config.services[0].need = 2;
+  CHECK(needs(config)[0].needed == 2);
   config.services[0].targets.clear();
-  CHECK(needs(config)[0].needed == 1);
-  config.services[0].is_default = false;
-  CHECK(needs(config)[0].needed == 0);
+  config.services[0].need = 0;
+  CHECK(needs(config)[0].usable == config.services[0].need);
 }
 
 TEST_CASE("readiness as JSON is for programs") {
