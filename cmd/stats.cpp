@@ -1,7 +1,10 @@
 // xdplb stats: the counters that the daemon publishes.
 #include <CLI/CLI.hpp>
+#include <charconv>
 
 #include "cmd/common.h"
+#include "cmd/stats_watch.h"
+#include "user/base/clock.h"
 #include "user/ctl/stats_segment.h"
 
 namespace xdplb {
@@ -20,17 +23,40 @@ Result<int> run(const std::string& shm, bool json) {
   return kExitDone;
 }
 
+Result<int> watch(const std::string& shm, const std::string& period) {
+  const auto name = ShmName::parse(shm);
+  if (!name) return name.error();
+  constexpr double kSecondsMin = 0.1, kSecondsMax = 3600;
+  double seconds = 1;
+  const char* end = period.data() + period.size();
+  const auto [rest, error] = std::from_chars(period.data(), end, seconds);
+  const bool is_number = period.empty() || (error == std::errc{} && rest == end);
+  if (!is_number || !(seconds >= kSecondsMin && seconds <= kSecondsMax)) {
+    fmt::print(stderr, "Invalid --watch [{}]: {} to {} seconds\n", period, kSecondsMin, kSecondsMax);
+    return kExitUsage;
+  }
+  if (auto r = watch_stats(*name, static_cast<uint64_t>(seconds * static_cast<double>(kNsPerSec))); !r)
+    return r.error();
+  return kExitDone;
+}
+
 }  // namespace
 
 Action setup_stats(CLI::App& app) {
   struct Options {
     std::string shm;
     bool json = false;
+    std::string watch;
   };
   auto options = std::make_shared<Options>();
   add_shm_option(app, options->shm);
-  app.add_flag("--json", options->json, "as JSON");
-  return [options] { return run(options->shm, options->json); };
+  auto* json = app.add_flag("--json", options->json, "as JSON");
+  auto* watched = app.add_option("--watch", options->watch, "a live screen of rates, every so many seconds (1)")
+                      ->expected(0, 1)
+                      ->excludes(json);
+  return [options, watched] {
+    return watched->count() > 0 ? watch(options->shm, options->watch) : run(options->shm, options->json);
+  };
 }
 
 }  // namespace xdplb
