@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "user/ctl/config_json.h"
+#include "user/ctl/json_reader.h"
 #include "user/ctl/vip_check.h"
 
 namespace xdplb {
@@ -50,20 +51,41 @@ void keep_default_service(const Config& in_force, Service service, Config& file)
 
 }  // namespace
 
-Result<Config> read_config_file(const std::string& path) {
+Result<std::string> read_config_text(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return fail_errno(errno, "Cannot open {}", path);
   std::string text(kMaxConfigFileBytes + 1, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (file.bad()) return fail("Cannot read {}", path);
   text.resize(static_cast<size_t>(file.gcount()));
+  return text;
+}
+
+std::string place_in_file(const std::string& path, std::string_view text, std::string_view where) {
+  return fmt::format("{}:{}", path, find_json_line(text, where));
+}
+
+Result<Config> parse_config_file(const std::string& path, std::string_view text) {
   auto config = config_from_json(text);
-  if (!config) return fail("{}: {}", path, config.error().message);
+  if (!config) {
+    const std::string& message = config.error().message;
+    // Syntax errors have their line already, and a text that is too long has none.
+    const size_t where_ends = message.find(": ");
+    const bool has_place = message.starts_with("parse error") || where_ends == std::string::npos;
+    const std::string place = has_place ? path : place_in_file(path, text, message.substr(0, where_ends));
+    return fail("{}: {}", place, message);
+  }
   std::error_code unknown;
   const std::filesystem::path absolute = std::filesystem::absolute(path, unknown);
   config->origin = {unknown ? path : absolute.string(), default_service(*config) != nullptr};
   if (auto ok = validate_config(*config); !ok) return fail("{}: {}", path, ok.error().message);
   return config;
+}
+
+Result<Config> read_config_file(const std::string& path) {
+  const auto text = read_config_text(path);
+  if (!text) return text.error();
+  return parse_config_file(path, *text);
 }
 
 Result<void> check_config_on_host(const Config& config) {

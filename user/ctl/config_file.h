@@ -2,14 +2,24 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "user/base/result.h"
 #include "user/ctl/shared_memory.h"
 
 namespace xdplb {
 
-// Reads and validates, and notes in the origin where it came from. Errors begin with the file's name and name path
-// and value in it.
+// The file's text. Error where it cannot be read.
+Result<std::string> read_config_text(const std::string& path);
+
+// Reads and validates a text that came from `path`, which is noted in the origin. Errors are
+// `FILE:LINE: services[0].vips[0]: ...`, with what was expected.
+Result<Config> parse_config_file(const std::string& path, std::string_view text);
+
+// "FILE:LINE" of what a path in the text names.
+std::string place_in_file(const std::string& path, std::string_view text, std::string_view where);
+
+// Both steps.
 Result<Config> read_config_file(const std::string& path);
 
 // Whether this host may serve it: no VIP that would cut it off. The error names the service.

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "user/net/flow_key_text.h"
 
@@ -78,6 +79,21 @@ FlowsPage page_from_json(const json& j) {
   return page;
 }
 
+json tally_page_to_json(const FlowTallyPage& page) {
+  json tallies = json::array();
+  for (const FlowTally& t : page.tallies) tallies.push_back({t.service, t.target, t.vip, t.flows});
+  return {{"tallies", std::move(tallies)}, {"next", page.next ? cursor_to_json(*page.next) : json()}};
+}
+FlowTallyPage tally_page_from_json(const json& j) {
+  FlowTallyPage page;
+  for (const json& t : j.at("tallies")) {
+    page.tallies.push_back({t.at(0).get<std::string>(), t.at(1).get<std::string>(), t.at(2).get<std::string>(),
+                            t.at(3).get<uint64_t>()});
+  }
+  if (!j.at("next").is_null()) page.next = cursor_from_json(j.at("next"));
+  return page;
+}
+
 FlowsRequest request_from_json(const json& args) {
   FlowsRequest request;
   args.at("filter").get_to(request.filter);
@@ -144,6 +160,11 @@ void serve_flow_verbs(ControlServer& server, FlowVerbs& verbs) {
     if (!page) return page.error();
     return page_to_json(*page);
   });
+  server.on("flow_tally", [&verbs](const json& args) -> Result<json> {
+    const auto page = verbs.tally(cursor_from_json(args.at("from")));
+    if (!page) return page.error();
+    return tally_page_to_json(*page);
+  });
   server.on("flow", [&verbs](const json& args) -> Result<json> {
     const auto key = parse_flow_key(args.at("protocol").get<std::string>(), args.at("src").get<std::string>(),
                                     args.at("dst").get<std::string>());
@@ -166,6 +187,20 @@ Result<FlowsPage> ask_flows(const std::string& path, const FlowsRequest& request
   const json args = {
       {"filter", request.filter}, {"from", cursor_to_json(request.from)}, {"lines_max", request.lines_max}};
   return ask(path, "flows", args, page_from_json);
+}
+
+Result<std::vector<FlowTally>> ask_flow_tallies(const std::string& path) {
+  std::map<std::tuple<std::string, std::string, std::string>, uint64_t> sums;
+  std::optional<FlowCursor> at = FlowCursor{};
+  while (at) {
+    const auto page = ask(path, "flow_tally", {{"from", cursor_to_json(*at)}}, tally_page_from_json);
+    if (!page) return page.error();
+    for (const FlowTally& t : page->tallies) sums[{t.service, t.target, t.vip}] += t.flows;
+    at = page->next;
+  }
+  std::vector<FlowTally> all;
+  for (const auto& [of, flows] : sums) all.push_back({std::get<0>(of), std::get<1>(of), std::get<2>(of), flows});
+  return all;
 }
 
 Result<std::vector<FlowLine>> ask_flow(const std::string& path, const std::string& protocol, const std::string& src,

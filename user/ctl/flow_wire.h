@@ -4,6 +4,7 @@
 //   flows        a page of a listing. A request looks at a bounded piece of the tables; whoever wants all asks again
 //                from `next` on. Nothing is kept in the daemon between two pages.
 //   flow         one flow by its whole key, in every worker's table
+//   flow_tally   how many flows each service has with each target and VIP, page by page as a listing
 //   flush        begins to forget flows, one flush at a time; goes on when nobody asks any more
 //   flush_state  how far that is
 #pragma once
@@ -68,6 +69,20 @@ struct FlowsPage {
   friend bool operator==(const FlowsPage&, const FlowsPage&) = default;
 };
 
+// Live flows that have all three in common.
+struct FlowTally {
+  std::string service;
+  std::string target;  // empty: gone
+  std::string vip;     // the service's prefix; empty: none of them, as with a VIP from bpftool
+  uint64_t flows = 0;
+  friend bool operator==(const FlowTally&, const FlowTally&) = default;
+};
+
+struct FlowTallyPage {
+  std::vector<FlowTally> tallies;
+  std::optional<FlowCursor> next;
+};
+
 struct FlushState {
   bool done = false;
   uint64_t flushed = 0;
@@ -77,6 +92,7 @@ class FlowVerbs {
  public:
   virtual ~FlowVerbs() = default;
   virtual Result<FlowsPage> list(const FlowsRequest& request) = 0;
+  virtual Result<FlowTallyPage> tally(const FlowCursor& from) = 0;
   virtual std::vector<FlowLine> find(const FlowKey& key) = 0;
   // Returns the number of the flush.
   virtual Result<uint64_t> flush(const std::vector<std::string>& filter) = 0;
@@ -90,6 +106,8 @@ inline constexpr uint32_t kFlowLinesMax = 1000;  // of a page
 
 // `path` is that of the control socket.
 Result<FlowsPage> ask_flows(const std::string& path, const FlowsRequest& request);
+// Adds all pages up.
+Result<std::vector<FlowTally>> ask_flow_tallies(const std::string& path);
 Result<std::vector<FlowLine>> ask_flow(const std::string& path, const std::string& protocol, const std::string& src,
                                        const std::string& dst);
 Result<uint64_t> ask_flush(const std::string& path, const std::vector<std::string>& filter);

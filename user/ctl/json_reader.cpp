@@ -10,15 +10,19 @@ using nlohmann::json;
 constexpr int kMaxDepth = 16;
 constexpr size_t kMaxQuoted = 60;
 
-// Follows the parser through the document, since nlohmann::json itself lets the last of equal keys win.
-class DuplicateKeys {
+// Follows the parser through the document and knows where it is.
+class PathTracker {
  public:
-  // False: what follows is not to be kept in memory.
-  bool on_event(int depth, json::parse_event_t event, const json& parsed) {
+  // False where an object has a key twice.
+  bool on_event(json::parse_event_t event, const json& parsed) {
     switch (event) {
       case json::parse_event_t::object_start: frames_.push_back(Frame{false, 0, {}, {}}); break;
       case json::parse_event_t::array_start: frames_.push_back(Frame{true, 0, {}, {}}); break;
-      case json::parse_event_t::key: on_key(parsed.get<std::string>()); break;
+      case json::parse_event_t::key: {
+        Frame& frame = frames_.back();
+        frame.key = parsed.get<std::string>();
+        return frame.seen.insert(frame.key).second;
+      }
       case json::parse_event_t::object_end:
       case json::parse_event_t::array_end:
         frames_.pop_back();
@@ -26,26 +30,7 @@ class DuplicateKeys {
         break;
       case json::parse_event_t::value: on_element_end(); break;
     }
-    if (depth > kMaxDepth && !error_) error_ = fail("{}: nested deeper than {}", path(), kMaxDepth);
-    return depth <= kMaxDepth;
-  }
-  [[nodiscard]] const std::optional<Error>& error() const { return error_; }
-
- private:
-  struct Frame {
-    bool is_array;
-    size_t index;
-    std::string key;
-    std::set<std::string> seen;
-  };
-
-  void on_key(std::string key) {
-    Frame& frame = frames_.back();
-    frame.key = std::move(key);
-    if (!frame.seen.insert(frame.key).second && !error_) error_ = fail("{}: is given twice", path());
-  }
-  void on_element_end() {
-    if (!frames_.empty() && frames_.back().is_array) ++frames_.back().index;
+    return true;
   }
   [[nodiscard]] std::string path() const {
     std::string path;
@@ -59,11 +44,120 @@ class DuplicateKeys {
     return path;
   }
 
+ private:
+  struct Frame {
+    bool is_array;
+    size_t index;
+    std::string key;
+    std::set<std::string> seen;
+  };
+
+  void on_element_end() {
+    if (!frames_.empty() && frames_.back().is_array) ++frames_.back().index;
+  }
+
   std::vector<Frame> frames_;
+};
+
+// nlohmann::json itself lets the last of equal keys win.
+class DuplicateKeys {
+ public:
+  // False: what follows is not to be kept in memory.
+  bool on_event(int depth, json::parse_event_t event, const json& parsed) {
+    if (!tracker_.on_event(event, parsed) && !error_) error_ = fail("{}: is given twice", tracker_.path());
+    if (depth > kMaxDepth && !error_) error_ = fail("{}: nested deeper than {}", tracker_.path(), kMaxDepth);
+    return depth <= kMaxDepth;
+  }
+  [[nodiscard]] const std::optional<Error>& error() const { return error_; }
+
+ private:
+  PathTracker tracker_;
   std::optional<Error> error_;
 };
 
+// The text as the parser reads it; says how far it has come, of which it tells nobody.
+class CountingIterator {
+ public:
+  using iterator_category = std::input_iterator_tag;
+  using value_type = char;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const char*;
+  using reference = const char&;
+
+  CountingIterator(const char* at, const char*& furthest) : at_(at), furthest_(&furthest) {}
+  reference operator*() const { return *at_; }
+  CountingIterator& operator++() {
+    *furthest_ = ++at_;
+    return *this;
+  }
+  CountingIterator operator++(int) {
+    CountingIterator before = *this;
+    ++*this;
+    return before;
+  }
+  friend bool operator==(const CountingIterator& a, const CountingIterator& b) { return a.at_ == b.at_; }
+  friend bool operator!=(const CountingIterator& a, const CountingIterator& b) { return a.at_ != b.at_; }
+
+ private:
+  const char* at_;
+  const char** furthest_;
+};
+
+class LineFinder {
+ public:
+  LineFinder(std::string_view text, std::string_view path) : text_(text), path_(path), read_(text.data()) {}
+
+  size_t find() {
+    const auto callback = [this](int depth, json::parse_event_t event, const json& parsed) {
+      on_event(depth, event, parsed);
+      return true;  // of what is not kept there are no events
+    };
+    try {
+      [[maybe_unused]] const json whole =
+          json::parse(CountingIterator(text_.data(), read_), CountingIterator(text_.data() + text_.size(), unused_),
+                      callback, true, true);
+    } catch (const json::exception&) {
+      // As far as it could be read.
+    }
+    return found_line_;
+  }
+
+ private:
+  void on_event(int depth, json::parse_event_t event, const json& parsed) {
+    const bool is_bounded = depth <= kMaxDepth + 1;
+    const bool begins = event == json::parse_event_t::object_start || event == json::parse_event_t::array_start ||
+                        event == json::parse_event_t::value;
+    if (begins && is_bounded) look(tracker_.path());
+    tracker_.on_event(event, parsed);
+    if (event == json::parse_event_t::key && is_bounded) look(tracker_.path());
+  }
+
+  void look(const std::string& here) {
+    // The parser has read one byte beyond a number, which may be the end of the line.
+    for (; counted_ + 1 < read_; ++counted_) line_ += *counted_ == '\n' ? 1 : 0;
+    const bool is_around = path_.starts_with(here) &&
+                           (here.size() == path_.size() || path_[here.size()] == '.' || path_[here.size()] == '[');
+    if (!is_around || here.size() <= found_size_) return;
+    found_size_ = here.size();
+    found_line_ = line_;
+  }
+
+  std::string_view text_;
+  std::string_view path_;
+  const char* read_;
+  const char* unused_ = nullptr;
+  const char* counted_ = text_.data();
+  PathTracker tracker_;
+  size_t line_ = 1;
+  size_t found_size_ = 0;
+  size_t found_line_ = 1;
+};
+
 }  // namespace
+
+size_t find_json_line(std::string_view text, std::string_view path) {
+  return LineFinder(text, path).find();
+}
 
 Result<json> parse_json_strictly(std::string_view text) {
   DuplicateKeys duplicates;

@@ -20,6 +20,10 @@ namespace xdplb {
 // given twice, or nesting deeper than 16.
 Result<nlohmann::json> parse_json_strictly(std::string_view text);
 
+// The line, from 1, of what a path such as `services[0].vips[1]` names, or of the innermost thing around it that is
+// there.
+size_t find_json_line(std::string_view text, std::string_view path);
+
 // A value as it stands in the text, cut where it is long.
 std::string quote_json(const nlohmann::json& value);
 

@@ -6,15 +6,9 @@
 namespace xdplb {
 namespace {
 
-std::string state_text(const Target& target) {
-  if (!target.has_mac() && !target.address) return "unused";
-  const std::string by_hand = target.by_hand ? " by hand" : "";
-  switch (target.effective_state()) {
-    case TargetState::active: return (target.weight == 0 ? "draining" : "active") + by_hand;
-    case TargetState::draining: return "draining" + by_hand;
-    case TargetState::down: return "down" + by_hand;
-  }
-  return "invalid";
+// As the indices of `init` are at first.
+bool is_unused(const Target& target) {
+  return !target.has_mac() && !target.address;
 }
 
 template <typename Item>
@@ -29,13 +23,14 @@ std::string address_text(const Target& target) {
 }
 
 void compare_targets(const Target& was, const Target& is, std::vector<std::string>& lines) {
-  if (state_text(was) != state_text(is)) {
-    lines.push_back(fmt::format("target [{}] is {} (was {})", is.name, state_text(is), state_text(was)));
+  if (target_state_text(was) != target_state_text(is)) {
+    lines.push_back(
+        fmt::format("target [{}] is {} (was {})", is.name, target_state_text(is), target_state_text(was)));
   } else if (was.state != is.state) {
     Target file = is;
     file.by_hand.reset();
-    lines.push_back(
-        fmt::format("target [{}] stays {}; the file says {} now", is.name, state_text(is), state_text(file)));
+    lines.push_back(fmt::format("target [{}] stays {}; the file says {} now", is.name, target_state_text(is),
+                                target_state_text(file)));
   }
   if (was.effective_mac() != is.effective_mac() && is.has_mac()) {
     lines.push_back(fmt::format("target [{}] has MAC {}", is.name, to_string(is.effective_mac())));
@@ -87,9 +82,17 @@ class ServiceDiff {
     }
   }
 
-  static std::map<std::string, std::optional<uint32_t>> weights(const Config& config, const Service& service) {
-    std::map<std::string, std::optional<uint32_t>> of;
-    for (const TargetUse& use : service.targets) of[config.targets[use.target].name] = use.weight;
+  struct Member {
+    std::optional<uint32_t> weight;
+    bool is_unused;  // not worth a line when it comes or goes
+  };
+
+  static std::map<std::string, Member> members(const Config& config, const Service& service) {
+    std::map<std::string, Member> of;
+    for (const TargetUse& use : service.targets) {
+      const Target& target = config.targets[use.target];
+      of[target.name] = {use.weight, is_unused(target)};
+    }
     return of;
   }
 
@@ -98,17 +101,17 @@ class ServiceDiff {
     const auto text = [](const std::optional<uint32_t>& weight) {
       return weight ? std::to_string(*weight) : std::string("its own");
     };
-    const auto was = weights(before_, was_), is = weights(after_, is_);
-    for (const auto& [name, weight] : is) {
+    const auto was = members(before_, was_), is = members(after_, is_);
+    for (const auto& [name, member] : is) {
       const auto old = was.find(name);
       if (old == was.end()) {
-        say("target [{}] added", name);
-      } else if (old->second != weight) {
-        say("target [{}] has weight {} (was {})", name, text(weight), text(old->second));
+        if (!member.is_unused) say("target [{}] added", name);
+      } else if (old->second.weight != member.weight) {
+        say("target [{}] has weight {} (was {})", name, text(member.weight), text(old->second.weight));
       }
     }
-    for (const auto& [name, weight] : was) {
-      if (!is.contains(name)) say("target [{}] removed", name);
+    for (const auto& [name, member] : was) {
+      if (!is.contains(name) && !member.is_unused) say("target [{}] removed", name);
     }
   }
 
@@ -135,12 +138,12 @@ void compare_all_targets(const Config& before, const Config& after, std::vector<
     const auto old = was.find(name);
     if (old != was.end()) {
       compare_targets(*old->second, *target, lines);
-    } else if (target->has_mac() || target->address) {
-      lines.push_back(fmt::format("target [{}] added, {}", name, state_text(*target)));
+    } else if (!is_unused(*target)) {
+      lines.push_back(fmt::format("target [{}] added, {}", name, target_state_text(*target)));
     }
   }
   for (const auto& [name, target] : was) {
-    if (is.count(name) == 0) lines.push_back(fmt::format("target [{}] removed", name));
+    if (is.count(name) == 0 && !is_unused(*target)) lines.push_back(fmt::format("target [{}] removed", name));
   }
 }
 
@@ -161,9 +164,20 @@ void compare_all_services(const Config& before, const Config& after, std::vector
 
 }  // namespace
 
+std::string target_state_text(const Target& target) {
+  if (is_unused(target)) return "unused";
+  const std::string by_hand = target.by_hand ? " by hand" : "";
+  switch (target.effective_state()) {
+    case TargetState::active: return (target.weight == 0 ? "draining" : "active") + by_hand;
+    case TargetState::draining: return "draining" + by_hand;
+    case TargetState::down: return "down" + by_hand;
+  }
+  return "invalid";
+}
+
 std::vector<std::string> describe_changes(const Config& before, const Config& after) {
   std::vector<std::string> lines;
-  if (before.origin.file.empty() && !after.origin.file.empty()) {
+  if (before.origin.file.empty() && !after.origin.file.empty() && !before.services.empty()) {
     lines.push_back(fmt::format("the configuration comes from {} (was set up by hand)", after.origin.file));
   }
   compare_all_targets(before, after, lines);

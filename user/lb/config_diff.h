@@ -8,6 +8,9 @@
 
 namespace xdplb {
 
+// "active", "down by hand", "unused" (neither MAC nor address).
+std::string target_state_text(const Target& target);
+
 // One line for each thing that changed: "target [3] is down (was active)", "service [web]: VIP 10.0.0.1/32 added".
 // Targets without a MAC that stay down (the unused indices of `init`) are not mentioned.
 std::vector<std::string> describe_changes(const Config& before, const Config& after);

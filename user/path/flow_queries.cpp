@@ -1,6 +1,8 @@
 #include "user/path/flow_queries.h"
 
 #include <algorithm>
+#include <map>
+#include <tuple>
 
 #include "user/base/clock.h"
 #include "user/net/flow_key_text.h"
@@ -30,6 +32,28 @@ Result<FlowMatcher> matcher_of(const std::vector<std::string>& terms, const Conf
   return FlowMatcher::create(*filter, config);
 }
 
+// The longest VIP of its service that an address is in; null: none. Remembers, since flows share addresses.
+class VipNames {
+ public:
+  explicit VipNames(const Config& config) {
+    for (const Service& service : config.services) services_[service.id] = &service;
+  }
+  const IpPrefix* of(uint16_t service, const IpAddr& addr) {
+    const auto [known, is_new] = known_.try_emplace({service, addr}, nullptr);
+    const auto found = services_.find(service);
+    if (!is_new || found == services_.end()) return known->second;
+    for (const IpPrefix& vip : found->second->vips) {
+      const bool is_better = known->second == nullptr || vip.len > known->second->len;
+      if (is_better && vip.contains(addr)) known->second = &vip;
+    }
+    return known->second;
+  }
+
+ private:
+  std::map<uint16_t, const Service*> services_;
+  std::map<std::pair<uint16_t, IpAddr>, const IpPrefix*> known_;
+};
+
 // Calls visit(slot) for at most kSlotsPerLook slots from `from` on in which flows may be. Returns where to go on;
 // nothing where the table ends.
 template <typename Visit>
@@ -43,28 +67,54 @@ std::optional<uint32_t> look(const FlowStore& store, size_t table, uint32_t from
 
 }  // namespace
 
-Result<FlowsPage> FlowQueries::list(const FlowsRequest& request) {
-  const auto matcher = matcher_of(request.filter, config_);
-  if (!matcher) return matcher.error();
+template <typename Visit>
+Result<std::optional<FlowCursor>> FlowQueries::look_at(const FlowCursor& at, Visit visit) {
+  using Next = std::optional<FlowCursor>;
   const uint64_t now_ns = monotonic_ns();
-  const uint32_t lines_max = std::min(request.lines_max, kFlowLinesMax);
   const std::vector<FlowReader> tables = slots_.flows->readers();
-  FlowsPage page;
-  FlowCursor at = request.from;
-  if (at.table >= tables.size()) return page;
+  if (at.table >= tables.size()) return Next{};
   if (at.slot >= tables[at.table].slots()) return fail("slot {}: there are {}", at.slot, tables[at.table].slots());
   const auto next = look(*slots_.flows, at.table, at.slot, [&](uint32_t slot) {
     const auto flow = tables[at.table].read(slot, now_ns);
-    if (!flow || !matcher->matches(at.table, *flow)) return;
-    FlowLine line = line_of(*matcher, at.table, *flow);
+    if (flow) visit(at.table, *flow);
+  });
+  if (next && *next < tables[at.table].slots()) return Next{{at.table, *next}};
+  if (at.table + 1 < tables.size()) return Next{{at.table + 1, 0}};
+  return Next{};
+}
+
+Result<FlowsPage> FlowQueries::list(const FlowsRequest& request) {
+  const auto matcher = matcher_of(request.filter, config_);
+  if (!matcher) return matcher.error();
+  const uint32_t lines_max = std::min(request.lines_max, kFlowLinesMax);
+  FlowsPage page;
+  const auto next = look_at(request.from, [&](uint32_t table, const FlowRecord& flow) {
+    if (!matcher->matches(table, flow)) return;
+    FlowLine line = line_of(*matcher, table, flow);
     page.counts.add(line);
     if (page.flows.size() < lines_max) page.flows.push_back(std::move(line));
   });
-  if (next && *next < tables[at.table].slots()) {
-    page.next = {at.table, *next};
-  } else if (at.table + 1 < tables.size()) {
-    page.next = {at.table + 1, 0};
+  if (!next) return next.error();
+  page.next = *next;
+  return page;
+}
+
+Result<FlowTallyPage> FlowQueries::tally(const FlowCursor& from) {
+  const auto matcher = FlowMatcher::create({}, config_);
+  if (!matcher) return matcher.error();
+  VipNames vips(config_);
+  std::map<std::tuple<std::string_view, std::string_view, const IpPrefix*>, uint64_t> sums;
+  const auto next = look_at(from, [&](uint32_t, const FlowRecord& flow) {
+    const FlowNames names = matcher->names(flow);
+    ++sums[{names.service, names.target, vips.of(flow.service, flow.key.dst)}];
+  });
+  if (!next) return next.error();
+  FlowTallyPage page;
+  for (const auto& [of, flows] : sums) {
+    const auto& [service, target, vip] = of;
+    page.tallies.push_back({std::string(service), std::string(target), vip ? to_string(*vip) : "", flows});
   }
+  page.next = *next;
   return page;
 }
 

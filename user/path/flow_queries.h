@@ -20,6 +20,7 @@ class FlowQueries : public FlowVerbs {
   FlowQueries(WorkerSlots& slots, const Config& config) : slots_(slots), config_(config) {}
 
   Result<FlowsPage> list(const FlowsRequest& request) override;
+  Result<FlowTallyPage> tally(const FlowCursor& from) override;
   std::vector<FlowLine> find(const FlowKey& key) override;
   Result<uint64_t> flush(const std::vector<std::string>& filter) override;
   Result<FlushState> flush_state(uint64_t number) override;
@@ -37,6 +38,9 @@ class FlowQueries : public FlowVerbs {
     size_t turn = 0;                            // whose table is looked at next
   };
 
+  // Calls visit(table, flow) for each flow of one look. Returns where the next one begins.
+  template <typename Visit>
+  Result<std::optional<FlowCursor>> look_at(const FlowCursor& at, Visit visit);
   void look_further(Flush& flush, size_t table, uint64_t now_ns);
   void finish_own(size_t workers);
   [[nodiscard]] bool is_finished(const Flush& flush) const;

@@ -132,6 +132,54 @@ TEST_CASE("config file: marks by hand stay, above whatever the file says") {
   CHECK_FALSE(find_target(store->read()->config, "b")->by_hand);
 }
 
+TEST_CASE("config file: errors name the line, whatever they are about") {
+  const std::string text = R"({
+  // a comment
+  "targets": [{"name": "a", "mac": "2:0:0:0:0:1"},
+              {"name": "b", "mac": "2:0:0:0:0:2",
+               "weight": 3
+}],
+  "services": [
+    {"vips": [], "name": "web", "table_size": 997,
+     "targets": ["a",
+                 "b"], "listen": [{"protocol": "tcp",
+       "ports": [80,
+443,
+                 444]}]}
+  ]
+})";
+  const std::pair<const char*, size_t> cases[] = {{"targets[0].name", 3},
+                                                  {"targets[1]", 4},
+                                                  {"targets[1].mac", 4},
+                                                  {"targets[1].weight", 5},
+                                                  {"targets[1].missing", 4},
+                                                  {"targets[2]", 3},
+                                                  {"services[0].vips", 8},
+                                                  {"services[0].targets[0]", 9},
+                                                  {"services[0].targets[1]", 10},
+                                                  {"services[0].listen[0].ports[0]", 11},
+                                                  {"services[0].listen[0].ports[1]", 12},
+                                                  {"services[0].listen[0].ports[2]", 13},
+                                                  {"nothing", 1},
+                                                  {"", 1}};
+  for (const auto& [where, line] : cases) {
+    CAPTURE(where);
+    CHECK(place_in_file("lb.json", text, where) == fmt::format("lb.json:{}", line));
+  }
+  const auto error = [&](const std::string& old, const std::string& with) {
+    std::string wrong = text;
+    wrong.replace(wrong.find(old), old.size(), with);
+    const auto config = parse_config_file("lb.json", wrong);
+    return config ? "" : config.error().message;
+  };
+  CHECK(error("997", "10000") == "lb.json:8: services[0].table_size: 10000 is not prime (9973 is)");
+  CHECK(error("\"b\"]", "\"c\"]") ==
+        "lb.json:10: services[0].targets[1]: \"c\" is not the name of a target or a group");
+  CHECK(error("\"weight\"", "\"wait\"").starts_with("lb.json:5: targets[1].wait: unknown key"));
+  CHECK(error("444", "444,").starts_with("lb.json: parse error at line 13, "));
+  CHECK(error("[]", std::string(40, '[') + std::string(40, ']')).starts_with("lb.json:8: services[0].vips"));
+}
+
 TEST_CASE("config file: one that cannot be used changes nothing") {
   const ShmTestDir dir;
   const std::string path = write_file(dir, config_text({"a"}));
@@ -143,7 +191,7 @@ TEST_CASE("config file: one that cannot be used changes nothing") {
     return done ? "" : done.error().message;
   };
   CHECK(error(config_text({"a"}, "10.0.0.300")) ==
-        path + ": services[0].vips[0]: \"10.0.0.300\" is not an address or prefix");
+        path + ":2: services[0].vips[0]: \"10.0.0.300\" is not an address or prefix");
   CHECK(error(config_text({"a"}, "127.0.0.1")) == path + ": service [web]: 127.0.0.1/32 is loopback");
   CHECK(error("{").starts_with(path + ": "));
   CHECK(error("").starts_with(path + ": "));

@@ -55,6 +55,7 @@ TEST_CASE("marks by hand stand above what the file says") {
 
 TEST_CASE("of a service: targets by name, and numbers") {
   Config before = base();
+  for (uint8_t i = 1; i < 3; ++i) before.targets[i].mac = MacAddr{{2, i}};
   before.services[0].targets = {TargetUse{0, std::nullopt}, TargetUse{1, std::nullopt}};
   Config after = before;
   after.origin.file = "/etc/lb.json";
@@ -89,9 +90,7 @@ TEST_CASE("what came and what went is said, and other changes of a service at le
   changed = before;
   changed.targets.erase(changed.targets.begin());
   changed.services[0].targets.clear();
-  CHECK(describe_changes(before, changed) == Lines{"target [0] removed", "service [default]: target [0] removed",
-                                                   "service [default]: target [1] removed",
-                                                   "service [default]: target [2] removed"});
+  CHECK(describe_changes(before, changed) == Lines{"target [0] removed", "service [default]: target [0] removed"});
 }
 
 }  // namespace

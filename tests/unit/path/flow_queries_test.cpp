@@ -169,4 +169,39 @@ TEST_CASE("flow queries: running workers flush their own, a few a turn, while th
   }
 }
 
+TEST_CASE("flow queries: a tally has every flow once, by service, target and VIP") {
+  Rig rig;
+  rig.enter(0, 2000);
+  rig.config_.targets[3].epoch ^= 1;  // another target under its id
+  // The VIP of the flows, twice: the longer one counts.
+  const IpPrefix all = parse_prefix("0.0.0.0/0").value(), one{flow_key(0, 17).dst, 128};
+  rig.config_.services[0].vips = {all, one};
+  const auto tally_all = [&] {
+    std::map<std::tuple<std::string, std::string, std::string>, uint64_t> sums;
+    std::optional<FlowCursor> at = FlowCursor{};
+    while (at) {
+      const auto page = rig.queries_->tally(*at);
+      REQUIRE(page);
+      for (const FlowTally& t : page->tallies) sums[{t.service, t.target, t.vip}] += t.flows;
+      at = page->next;
+    }
+    return sums;
+  };
+  uint64_t total = 0, gone = 0, with_one = 0;
+  for (const auto& [of, flows] : tally_all()) {
+    const auto& [service, target, vip] = of;
+    CHECK(service == "default");
+    total += flows;
+    gone += target.empty() ? flows : 0;
+    with_one += vip == to_string(one) ? flows : 0;
+    if (!target.empty()) CHECK(target != "3");
+  }
+  CHECK(total == 2000);
+  CHECK(gone == 500);
+  CHECK(with_one >= 1);
+  rig.config_.services[0].vips.clear();
+  for (const auto& [of, flows] : tally_all()) CHECK(std::get<2>(of).empty());
+  CHECK_FALSE(rig.queries_->tally({0, UINT32_MAX}));
+}
+
 }  // namespace xdplb
