@@ -1,6 +1,5 @@
-// xdplb activate: lets targets of the default service, by index, take new connections.
+// xdplb activate: lets targets take new connections. Where a file is in force, what it says of them stays below.
 #include <CLI/CLI.hpp>
-#include <algorithm>
 
 #include "cmd/common.h"
 #include "user/ctl/netlink.h"
@@ -10,7 +9,7 @@ namespace {
 
 struct Options {
   std::string shm;
-  std::vector<std::string> indices;
+  std::vector<std::string> targets;
   std::string mac;
   bool force = false;
 };
@@ -33,32 +32,34 @@ Result<void> check_mac(const MacAddr& mac, bool force) {
   return {};
 }
 
-Result<void> check_not_taken(const Config& config, const Service& service, size_t index, const MacAddr& mac) {
-  for (size_t i = 0; i < service.targets.size(); ++i) {
-    if (i == index || config.targets[service.targets[i].target].mac != mac) continue;
-    return fail("MAC {} is that of target [{}] already: one machine, one index; --force if meant", to_string(mac), i);
+// Beside a file's targets those of the default service may be the same machines.
+Result<void> check_not_taken(const Config& config, uint32_t target, const MacAddr& mac) {
+  const std::vector<bool> is_by_hand = targets_set_up_by_hand(config);
+  for (uint32_t i = 0; i < config.targets.size(); ++i) {
+    const bool is_same_kind = is_by_hand[i] == is_by_hand[target];
+    if (i == target || !is_same_kind || config.targets[i].effective_mac() != mac) continue;
+    return fail("MAC {} is that of target [{}] already: one machine, one index; --force if meant", to_string(mac),
+                config.targets[i].name);
   }
   return {};
 }
 
-Result<void> activate(Config& config, const Options& options, const std::optional<MacAddr>& mac) {
-  const auto service = require_default_service(config);
-  if (!service) return service.error();
-  const auto indices = parse_indices(options.indices, (*service)->targets.size());
-  if (!indices) return indices.error();
-  for (const uint32_t index : *indices) {
-    Target& target = config.targets[(*service)->targets[index].target];
-    if (mac) {
-      // After the first index, this also refuses one MAC for several.
-      if (!options.force) {
-        if (auto ok = check_not_taken(config, **service, index, *mac); !ok) return ok;
-      }
-      target.mac = *mac;
+Result<void> activate(Config& config, const Options& options, const std::optional<MacAddr>& mac,
+                      std::vector<std::string>& marked) {
+  const auto targets = find_targets(config, options.targets);
+  if (!targets) return targets.error();
+  for (size_t i = 0; i < targets->size(); ++i) {
+    const uint32_t index = (*targets)[i];
+    const std::string& text = options.targets[i];
+    // After the first target, this also refuses one MAC for several.
+    if (mac && !options.force) {
+      if (auto ok = check_not_taken(config, index, *mac); !ok) return ok;
     }
+    if (set_by_hand(config, index, TargetState::active, mac)) marked.push_back(text);
+    const Target& target = config.targets[index];
     if (!target.has_mac() && !target.address) {
-      return fail("Target [{}] has no MAC yet: `xdplb activate --mac=MAC {}`", index, index);
+      return fail("Target [{}] has no MAC yet: `xdplb activate --mac=MAC {}`", text, text);
     }
-    target.state = TargetState::active;
   }
   return {};
 }
@@ -73,8 +74,15 @@ Result<int> run_activate(const Options& options) {
   }
   auto store = open_store(options.shm, ConfigStore::Access::write);
   if (!store) return store.error();
-  const auto generation = store->update([&](Config& config) { return activate(config, options, mac); });
+  std::vector<std::string> marked;
+  Config changed;
+  const auto generation = store->update([&](Config& config) -> Result<void> {
+    auto done = activate(config, options, mac, marked);
+    changed = config;
+    return done;
+  });
   if (!generation) return generation.error();
+  print_how_to_reset(changed, marked);
   return report_in_force(*store, *generation);
 }
 
@@ -85,7 +93,8 @@ Action setup_activate(CLI::App& app) {
   add_shm_option(app, options->shm);
   app.add_option("--mac", options->mac, "the target's MAC; without it, the one that it had");
   app.add_flag("--force", options->force, "even a MAC that would loop: ours, multicast, or another target's");
-  app.add_option("INDEX", options->indices, "which targets, from 0")->required();
+  app.add_option("TARGET", options->targets, "which targets: indices, from 0, or names where a file is in force")
+      ->required();
   return [options] { return run_activate(*options); };
 }
 

@@ -1,6 +1,7 @@
 #include "cmd/common.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 
@@ -19,25 +20,63 @@ Result<ConfigStore> open_store(const std::string& shm, ConfigStore::Access acces
   return ConfigStore::open(*name, access);
 }
 
-Result<uint32_t> parse_index(std::string_view text, size_t count) {
+namespace {
+
+std::optional<uint32_t> as_index(std::string_view text, size_t count) {
   uint32_t index = 0;
   const char* end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, index);
-  if (error != std::errc{} || rest != end || index >= count) {
-    if (count == 0) return fail("Invalid index [{}]: there are no targets", text);
-    return fail("Invalid index [{}]: 0 to {} are targets", text, count - 1);
-  }
+  if (error != std::errc{} || rest != end || index >= count) return std::nullopt;
   return index;
 }
 
-Result<std::vector<uint32_t>> parse_indices(const std::vector<std::string>& texts, size_t count) {
-  std::vector<uint32_t> indices;
-  for (const std::string& text : texts) {
-    const auto index = parse_index(text, count);
-    if (!index) return index.error();
-    indices.push_back(*index);
+}  // namespace
+
+Result<uint32_t> find_target(const Config& config, const std::string& text) {
+  const Service* service = default_service(config);
+  const size_t count = service == nullptr ? 0 : service->targets.size();
+  if (const auto index = as_index(text, count)) return service->targets[*index].target;
+  if (config.origin.file.empty()) {
+    if (service == nullptr) {
+      return fail("The configuration has no default service: its targets come from a configuration file alone");
+    }
+    if (count == 0) return fail("Invalid index [{}]: there are no targets", text);
+    return fail("Invalid index [{}]: 0 to {} are targets", text, count - 1);
   }
-  return indices;
+  const auto found = std::find_if(config.targets.begin(), config.targets.end(),
+                                  [&](const Target& target) { return target.name == text; });
+  if (found != config.targets.end()) return static_cast<uint32_t>(found - config.targets.begin());
+  const std::string indices =
+      count == 0 ? "" : fmt::format(", and 0 to {} are indices of the default service", count - 1);
+  return fail("Invalid target [{}]: {} has none of that name{}", text, config.origin.file, indices);
+}
+
+Result<std::vector<uint32_t>> find_targets(const Config& config, const std::vector<std::string>& texts) {
+  std::vector<uint32_t> targets;
+  for (const std::string& text : texts) {
+    const auto target = find_target(config, text);
+    if (!target) return target.error();
+    targets.push_back(*target);
+  }
+  return targets;
+}
+
+bool set_by_hand(Config& config, uint32_t index, TargetState state, const std::optional<MacAddr>& mac) {
+  Target& target = config.targets[index];
+  if (targets_set_up_by_hand(config)[index]) {
+    target.state = state;
+    if (mac) target.mac = *mac;
+    return false;
+  }
+  ByHand& mark = target.by_hand ? *target.by_hand : target.by_hand.emplace();
+  mark.state = state;
+  if (mac) mark.mac = mac;
+  return true;
+}
+
+void print_how_to_reset(const Config& config, const std::vector<std::string>& marked) {
+  if (marked.empty()) return;
+  fmt::print("by hand, above {}: `xdplb reset {}` ends that\n", config.origin.file, fmt::join(marked, " "));
 }
 
 Result<int> report_in_force(const ConfigStore& store, uint64_t generation) {

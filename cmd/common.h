@@ -1,8 +1,8 @@
 // What several commands do alike.
 #pragma once
 
+#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "cmd/command.h"
@@ -14,10 +14,17 @@ namespace xdplb {
 
 Result<ConfigStore> open_store(const std::string& shm, ConfigStore::Access access);
 
-// "Invalid index [99]" where the text is not one of 0..count-1.
-Result<uint32_t> parse_index(std::string_view text, size_t count);
+// The target, by its place in config.targets, that a command means: an index of the default service or, where a file
+// is in force, a name. A number is an index where there is a default service with that many targets.
+Result<uint32_t> find_target(const Config& config, const std::string& text);
+Result<std::vector<uint32_t>> find_targets(const Config& config, const std::vector<std::string>& texts);
 
-Result<std::vector<uint32_t>> parse_indices(const std::vector<std::string>& texts, size_t count);
+// Says what state a target has, and, where it is given, which MAC: in its own values where commands own the target,
+// else in a mark above the file's. Whether it was a mark.
+bool set_by_hand(Config& config, uint32_t target, TargetState state, const std::optional<MacAddr>& mac);
+
+// The line that follows a mark: how it ends.
+void print_how_to_reset(const Config& config, const std::vector<std::string>& marked);
 
 // After a change: waits (about a second) for the daemon, if one runs, to use the generation, and says so. An error
 // where the daemon refused it or does not answer.

@@ -1,4 +1,4 @@
-// xdplb deactivate: takes targets of the default service out, at once or, with --drain, when their connections have
+// xdplb deactivate: takes targets out, at once or, with --drain, when their connections have
 // ended.
 #include <CLI/CLI.hpp>
 #include <thread>
@@ -17,28 +17,36 @@ constexpr std::chrono::milliseconds kCountAge{150};
 
 struct Options {
   std::string shm;
-  std::vector<std::string> indices;
+  std::vector<std::string> targets;
   bool drain = false;
   std::string wait;
 };
 
 struct Chosen {
-  uint32_t index;
+  std::string text;  // as the operator called it
   std::string name;
 };
 
-Result<void> deactivate(Config& config, const Options& options, std::vector<Chosen>& chosen) {
-  const auto service = require_default_service(config);
-  if (!service) return service.error();
-  const auto indices = parse_indices(options.indices, (*service)->targets.size());
-  if (!indices) return indices.error();
-  for (const uint32_t index : *indices) {
-    Target& target = config.targets[(*service)->targets[index].target];
+// What was done, for the messages.
+struct Done {
+  Config config;
+  std::vector<Chosen> chosen;
+  std::vector<std::string> marked;
+};
+
+Result<void> deactivate(Config& config, const Options& options, Done& done) {
+  const auto targets = find_targets(config, options.targets);
+  if (!targets) return targets.error();
+  for (size_t i = 0; i < targets->size(); ++i) {
+    const uint32_t index = (*targets)[i];
+    const Target& target = config.targets[index];
     // A target that is down has no connections to wait for, and none of them is to come back.
-    const bool is_down = target.state == TargetState::down;
-    target.state = options.drain && !is_down ? TargetState::draining : TargetState::down;
-    chosen.push_back({index, target.name});
+    const bool is_down = target.effective_state() == TargetState::down;
+    const TargetState state = options.drain && !is_down ? TargetState::draining : TargetState::down;
+    if (set_by_hand(config, index, state, std::nullopt)) done.marked.push_back(options.targets[i]);
+    done.chosen.push_back({options.targets[i], target.name});
   }
+  done.config = config;
   return {};
 }
 
@@ -53,14 +61,14 @@ std::string connections(uint64_t n) {
 
 void say_what_happens(const Options& options, const Chosen& target, uint64_t generation, uint64_t flows) {
   if (options.drain) {
-    fmt::print("target {} draining, generation {}: it keeps {}\n", target.index, generation, connections(flows));
+    fmt::print("target {} draining, generation {}: it keeps {}\n", target.text, generation, connections(flows));
   } else if (flows != 0) {
     fmt::print(
         "target {} down, generation {}: {} will break; to let them finish: "
         "xdplb deactivate --drain --wait=10m {}\n",
-        target.index, generation, connections(flows), target.index);
+        target.text, generation, connections(flows), target.text);
   } else {
-    fmt::print("target {} down, generation {}\n", target.index, generation);
+    fmt::print("target {} down, generation {}\n", target.text, generation);
   }
 }
 
@@ -75,7 +83,7 @@ Result<int> wait_until_empty(const ConfigStore& store, const std::vector<Chosen>
     uint64_t left = 0;
     for (const Chosen& target : chosen) left += flows_of(flows, target);
     if (left == 0) {
-      for (const Chosen& target : chosen) fmt::print("target {} has no connections left\n", target.index);
+      for (const Chosen& target : chosen) fmt::print("target {} has no connections left\n", target.text);
       return kExitDone;
     }
     if (monotonic_ns() >= deadline_ns) {
@@ -98,14 +106,15 @@ Result<int> run(const Options& options) {
   auto store = open_store(options.shm, ConfigStore::Access::write);
   if (!store) return store.error();
   const auto flows = live_flows(*store);
-  std::vector<Chosen> chosen;
-  const auto generation = store->update([&](Config& config) { return deactivate(config, options, chosen); });
+  Done done;
+  const auto generation = store->update([&](Config& config) { return deactivate(config, options, done); });
   if (!generation) return generation.error();
-  for (const Chosen& target : chosen) say_what_happens(options, target, *generation, flows_of(flows, target));
+  for (const Chosen& target : done.chosen) say_what_happens(options, target, *generation, flows_of(flows, target));
+  print_how_to_reset(done.config, done.marked);
   auto in_force = report_in_force(*store, *generation);
   if (!in_force || options.wait.empty()) return in_force;
   std::fflush(stdout);
-  return wait_until_empty(*store, chosen, options, wait_ns);
+  return wait_until_empty(*store, done.chosen, options, wait_ns);
 }
 
 }  // namespace
@@ -115,7 +124,8 @@ Action setup_deactivate(CLI::App& app) {
   add_shm_option(app, options->shm);
   app.add_flag("--drain", options->drain, "keep the connections that the targets have, give them no new ones");
   app.add_option("--wait", options->wait, "with --drain: return when no connection is left, or after so long (10m)");
-  app.add_option("INDEX", options->indices, "which targets, from 0")->required();
+  app.add_option("TARGET", options->targets, "which targets: indices, from 0, or names where a file is in force")
+      ->required();
   return [options] { return run(*options); };
 }
 

@@ -45,6 +45,7 @@ void replace_default_service(Config& config, Config fresh) {
   for (Target& target : fresh.targets) kept.push_back(std::move(target));
   config.targets = std::move(kept);
   config.services.push_back(std::move(service));
+  config.origin.names_default = false;  // a file's is gone; its other services stay
 }
 
 Result<int> init_existing(ConfigStore& store, const Options& options) {

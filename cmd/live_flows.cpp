@@ -13,4 +13,10 @@ std::map<std::string, uint64_t> live_flows(const ConfigStore& store) {
   return flows;
 }
 
+Result<std::vector<FlowTally>> tally_flows(const std::string& shm) {
+  const auto name = ShmName::parse(shm);
+  if (!name) return name.error();
+  return ask_flow_tallies(control_socket_path(name->text()));
+}
+
 }  // namespace xdplb

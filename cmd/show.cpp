@@ -6,6 +6,7 @@
 #include "cmd/common.h"
 #include "cmd/live_flows.h"
 #include "cmd/operator_vips.h"
+#include "cmd/show_services.h"
 #include "user/ctl/config_names.h"
 #include "user/ctl/stats_segment.h"
 #include "user/lb/snapshot.h"
@@ -74,7 +75,7 @@ std::vector<ShownTarget> known_targets(const ConfigStore& store, const Config& c
 
 void print_targets(const std::vector<ShownTarget>& targets) {
   for (const auto& [index, target, flows] : targets) {
-    fmt::print("Target: {} {}{}\n", index, enum_name(kTargetStateNames, target.effective_state()),
+    fmt::print("Target: {} {}{}\n", index, state_and_mark(target),
                flows ? fmt::format(", {} live flows", *flows) : "");
   }
 }
@@ -92,7 +93,7 @@ std::vector<ShownVip> all_vips(const Config& config, const std::string& shm) {
   for (const Service& service : config.services) {
     for (const IpPrefix& vip : service.vips) {
       vips.push_back({to_string(vip), service.name, falls_back_to_pass(service, vip) ? "pass" : "drop",
-                      service.is_default ? "vip add" : "file"});
+                      service.is_default && !config.origin.names_default ? "vip add" : "file"});
     }
   }
   const std::string default_name = default_service(config) == nullptr ? "none" : std::string(kDefaultServiceName);
@@ -138,9 +139,12 @@ nlohmann::ordered_json to_json(const ConfigStore& store, const StoredConfig& sto
                                  {"name", target.name},
                                  {"mac", to_string(target.effective_mac())},
                                  {"state", enum_name(kTargetStateNames, target.effective_state())},
+                                 {"by_hand", target.by_hand.has_value()},
                                  {"flows", flows ? nlohmann::ordered_json(*flows) : nlohmann::ordered_json()}});
     }
   }
+  json["file"] = config.origin.file.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(config.origin.file);
+  json["services"] = services_to_json(config, live_flows(store));
   json["vips"] = nlohmann::ordered_json::array();
   for (const ShownVip& vip : all_vips(config, store.name().text())) {
     json["vips"].push_back(
@@ -162,6 +166,7 @@ Result<int> run(const std::string& shm, bool json) {
     print_default_service(stored->config, *service);
     print_targets(known_targets(*store, stored->config, *service));
   }
+  print_services(stored->config, live_flows(*store));
   for (const ShownVip& vip : all_vips(stored->config, shm)) {
     fmt::print("VIP: {} (service {}, fallback {}, from {})\n", vip.vip, vip.service, vip.fallback, vip.source);
   }

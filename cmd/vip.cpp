@@ -35,9 +35,11 @@ Result<int> run_add(const Options& options) {
   }
   auto store = open_store(options.shm, ConfigStore::Access::write);
   if (!store) return store.error();
+  std::string of_file;
   const auto generation = store->update([&](Config& config) -> Result<void> {
     const auto service = require_default_service(config);
     if (!service) return service.error();
+    if (config.origin.names_default) of_file = config.origin.file;
     auto& known = (*service)->vips;
     auto& pass = (*service)->pass_vips;
     for (const IpPrefix& vip : *vips) {
@@ -48,6 +50,11 @@ Result<int> run_add(const Options& options) {
     return {};
   });
   if (!generation) return generation.error();
+  if (!of_file.empty()) {
+    fmt::print(stderr,
+               "warning: the default service comes from {}: the next `xdplb apply` takes away what is not in it\n",
+               of_file);
+  }
   return report_in_force(*store, *generation);
 }
 
@@ -91,7 +98,7 @@ Result<int> run_list(const std::string& shm) {
   for (const Service& service : stored->config.services) {
     for (const IpPrefix& vip : service.vips) {
       fmt::print("{:<43} {:<4} {}\n", to_string(vip), falls_back_to_pass(service, vip) ? "pass" : "drop",
-                 service.is_default ? "vip add" : "service " + service.name);
+                 service.is_default && !stored->config.origin.names_default ? "vip add" : "service " + service.name);
     }
   }
   for (const IpAddr& vip : list_operator_vips(shm)) {

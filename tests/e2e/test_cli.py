@@ -13,6 +13,7 @@ from lab.node import BUILD
 
 XDPLB = BUILD / "xdplb"
 SHM = Path("/dev/shm")
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -300,3 +301,30 @@ def test_output_that_cannot_be_written_is_a_failure():
         done = subprocess.run([XDPLB, "show"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
     assert "cannot write to standard output" in done.stderr
+
+
+def test_a_file_of_layout_1_is_steered_and_stays_one():
+    """What an older daemon reads, which still runs: an upgraded command must not take it away from it."""
+    bytes_of = dict(re.findall(r"(kV1\w+)\[\] = \{(.*?)\};", (ROOT / "tests/unit/ctl/config_v1.inc").read_text(), re.S))
+    header, slot = (bytes(int(b, 16) for b in re.findall(r"0x(\w\w)", bytes_of[name])) for name in ("kV1Header", "kV1Slot"))
+    with open(SHM / "xdplb", "wb") as file:
+        os.chmod(file.fileno(), 0o600)
+        file.write(header)
+        file.seek(4096 + (16 << 20))
+        file.write(slot)
+        file.truncate(4096 + (32 << 20))
+    assert shown()["generation"] == 1 and shown()["m"] == 101
+    assert ok("activate", "--mac=0:0:0:1:1:1", 0) == "Generation 2; no daemon runs\n"
+    ok("deactivate", "--drain", 0)
+    assert shown()["targets"][0]["state"] == "draining" and not shown()["targets"][0]["by_hand"]
+    with open(SHM / "exported.json", "w") as file:
+        file.write(ok("export"))
+    assert ok("apply", SHM / "exported.json").endswith("Generation 3; no daemon runs\n")
+    text = (SHM / "exported.json").read_text().replace('"name": "web"', '"name": "web", "need": 2')
+    (SHM / "exported.json").write_text(text)
+    assert refused("apply", SHM / "exported.json") == (
+        '"need" of service "web" has no room in layout 1 of the shared memory, that of the daemon that runs: '
+        "restart the daemon (no flow is lost), then try again"
+    )
+    with open(SHM / "xdplb", "rb") as file:
+        assert file.read(12)[8] == 1
