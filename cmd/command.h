@@ -39,6 +39,7 @@ Action setup_lb(CLI::App& app);
 Action setup_ready(CLI::App& app);
 Action setup_stats(CLI::App& app);
 Action setup_flows(CLI::App& app);
+Action setup_where(CLI::App& app);
 Action setup_replay(CLI::App& app);
 Action setup_simulate(CLI::App& app);
 Action setup_version(CLI::App& app);

@@ -33,6 +33,7 @@ constexpr Command kCommands[] = {
     {"ready", "whether the running daemon should be sent traffic; the exit status says it", setup_ready},
     {"stats", "print the counters of the running daemon", setup_stats},
     {"flows", "list live flows, and make the balancer forget some", setup_flows},
+    {"where", "what the daemon would do with a packet now, and why", setup_where},
     {"replay", "what the balancer would do with the packets of a capture", setup_replay},
     {"simulate", "how many connections move when a target comes or goes", setup_simulate},
     {"version", "print the version", setup_version},

@@ -55,7 +55,8 @@ struct SnapshotService {
   uint64_t table_digest = 0;  // table_digest()
 
   // The target for a flow with this steering hash; kNoTarget where the service has none that takes new flows.
-  [[nodiscard]] uint16_t choose(uint64_t hash) const { return (*table)[reduce(hash, table_size)]; }
+  [[nodiscard]] uint16_t choose(uint64_t hash) const { return (*table)[slot(hash)]; }
+  [[nodiscard]] uint32_t slot(uint64_t hash) const { return reduce(hash, table_size); }
   [[nodiscard]] bool is_empty() const { return table->front() == kNoTarget; }
   // How many targets take new flows.
   [[nodiscard]] size_t usable_targets() const { return table_key.size() / 2; }

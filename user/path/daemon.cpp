@@ -88,7 +88,10 @@ Result<void> Daemon::start() {
   slots_.emplace(std::move(*flows), *secret);
   tier_.emplace(*loop_, slots_->live_peers);
   queries_.emplace(*slots_, config_);
-  if (control_ != nullptr) serve_flow_verbs(*control_, *queries_);
+  if (control_ != nullptr) {
+    serve_flow_verbs(*control_, *queries_);
+    serve_where(*control_, where_);
+  }
   if (auto r = supervise(); !r) return r;
   auto plane = DataPlane::prepare(options_, programs_);
   if (!plane) return plane.error();
@@ -302,6 +305,27 @@ void Daemon::serve_tier() {
     ifindexes.push_back(plane_->devices()[i].link.ifindex);
   }
   tier_->serve(std::move(ifindexes));
+}
+
+// --- questions ---
+
+WhereNow Daemon::where_now() {
+  WhereNow now;
+  now.config = &config_;
+  now.snapshot = &snapshots_->current();
+  now.history = &history_;
+  now.slots = &*slots_;
+  if (plane_ != nullptr && !plane_->rigs().empty()) {
+    now.workers = plane_->rigs().size();
+    now.rules = plane_->rigs().front()->plan().rules;
+  }
+  now.rules.complete_checksums = false;  // no concern of where it goes
+  now.is_operator_vip = [this](const IpAddr& addr) {
+    if (programs_.ingress == nullptr) return false;
+    const auto vips = programs_.ingress->maps().operator_vips();
+    return vips && std::find(vips->begin(), vips->end(), addr) != vips->end();
+  };
+  return now;
 }
 
 // --- statistics ---

@@ -21,6 +21,7 @@
 #include "user/path/quiescence.h"
 #include "user/path/supervision.h"
 #include "user/path/tier_control.h"
+#include "user/path/where.h"
 
 namespace xdplb {
 
@@ -89,6 +90,7 @@ class Daemon {
   Result<void> rebuild_plane();
   void put_in_place(std::unique_ptr<DataPlane> plane);
 
+  [[nodiscard]] WhereNow where_now();
   void log_totals() const;
   void write_stats();
 
@@ -102,6 +104,7 @@ class Daemon {
   Config wanted_;  // as stored, and as the command line says beside it
   Config config_;  // in force: that, and the MACs of targets that are known by address
   std::optional<LbTier> tier_option_;
+  TargetHistory history_;
   Adoption adoption_;
   uint64_t seen_generation_ = 0;  // read, adopted or refused
   std::unique_ptr<SnapshotPublisher> snapshots_;
@@ -123,6 +126,7 @@ class Daemon {
   std::optional<FlowQueries> queries_;
   std::optional<Supervision> supervision_;
   std::unique_ptr<HttpServer> metrics_;
+  Where where_{[this] { return where_now(); }};
   std::string control_error_;               // why there is no control socket
   std::unique_ptr<ControlServer> control_;  // last: what it asks must outlive it
 };

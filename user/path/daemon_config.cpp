@@ -111,6 +111,7 @@ Result<void> Daemon::put_in_force(const Config& wanted, uint64_t generation) {
   if (programs_.ingress != nullptr) {
     if (auto r = programs_.ingress->maps().set_vips(kernel_vips(next)); !r) return r;
   }
+  history_.note(config_, next, generation);
   config_ = std::move(next);
   slots_->flows->name_services(config_);
   snapshots_->publish(compile_snapshot(config_, generation, &snapshots_->current(), options_.flows));

@@ -10,22 +10,6 @@
 namespace xdplb {
 namespace {
 
-FlowLine line_of(const FlowMatcher& matcher, uint32_t worker, const FlowRecord& flow) {
-  const FlowNames names = matcher.names(flow);
-  FlowLine line;
-  line.worker = worker;
-  line.protocol = protocol_text(flow.key.protocol);
-  line.src = src_text(flow.key);
-  line.dst = dst_text(flow.key);
-  line.service = names.service;
-  line.target = names.target;
-  line.state = to_string(flow.state);
-  line.age_ns = flow.age_ns;
-  line.idle_ns = names.idle_ns;
-  line.expires_in_ns = flow.expires_in_ns;
-  return line;
-}
-
 Result<FlowMatcher> matcher_of(const std::vector<std::string>& terms, const Config& config) {
   const auto filter = parse_flow_filter(terms);
   if (!filter) return filter.error();
@@ -67,6 +51,22 @@ std::optional<uint32_t> look(const FlowStore& store, size_t table, uint32_t from
 
 }  // namespace
 
+FlowLine flow_line(const FlowMatcher& matcher, uint32_t worker, const FlowRecord& flow) {
+  const FlowNames names = matcher.names(flow);
+  FlowLine line;
+  line.worker = worker;
+  line.protocol = protocol_text(flow.key.protocol);
+  line.src = src_text(flow.key);
+  line.dst = dst_text(flow.key);
+  line.service = names.service;
+  line.target = names.target;
+  line.state = to_string(flow.state);
+  line.age_ns = flow.age_ns;
+  line.idle_ns = names.idle_ns;
+  line.expires_in_ns = flow.expires_in_ns;
+  return line;
+}
+
 template <typename Visit>
 Result<std::optional<FlowCursor>> FlowQueries::look_at(const FlowCursor& at, Visit visit) {
   using Next = std::optional<FlowCursor>;
@@ -90,7 +90,7 @@ Result<FlowsPage> FlowQueries::list(const FlowsRequest& request) {
   FlowsPage page;
   const auto next = look_at(request.from, [&](uint32_t table, const FlowRecord& flow) {
     if (!matcher->matches(table, flow)) return;
-    FlowLine line = line_of(*matcher, table, flow);
+    FlowLine line = flow_line(*matcher, table, flow);
     page.counts.add(line);
     if (page.flows.size() < lines_max) page.flows.push_back(std::move(line));
   });
@@ -126,7 +126,7 @@ std::vector<FlowLine> FlowQueries::find(const FlowKey& key) {
   for (uint32_t t = 0; t < tables.size(); ++t) {
     const FlowHit hit = tables[t].find(tables[t].hash(key), now_ns);
     const auto flow = hit ? tables[t].read(hit.slot, now_ns) : std::nullopt;
-    if (flow && flow->key == key) lines.push_back(line_of(*matcher, t, *flow));
+    if (flow && flow->key == key) lines.push_back(flow_line(*matcher, t, *flow));
   }
   return lines;
 }

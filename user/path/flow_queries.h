@@ -53,6 +53,9 @@ class FlowQueries : public FlowVerbs {
   uint64_t flushed_ = 0;  // by the last one that is done
 };
 
+// What is said of one flow of a worker's table.
+FlowLine flow_line(const FlowMatcher& matcher, uint32_t worker, const FlowRecord& flow);
+
 inline constexpr uint32_t kSlotsPerLook = 32768;  // some 3 ms where half of them hold flows
 
 }  // namespace xdplb
