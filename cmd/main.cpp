@@ -34,6 +34,7 @@ constexpr Command kCommands[] = {
     {"stats", "print the counters of the running daemon", setup_stats},
     {"flows", "list live flows, and make the balancer forget some", setup_flows},
     {"where", "what the daemon would do with a packet now, and why", setup_where},
+    {"doctor", "what of this host would keep a balancer, or a server behind one, from working", setup_doctor},
     {"replay", "what the balancer would do with the packets of a capture", setup_replay},
     {"simulate", "how many connections move when a target comes or goes", setup_simulate},
     {"version", "print the version", setup_version},

@@ -1,17 +1,13 @@
 #include "user/path/channels.h"
 
 #include <linux/ethtool.h>
-#include <linux/sockios.h>
-#include <net/if.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 
-#include "user/base/unique_fd.h"
+#include "user/ctl/ethtool.h"
 
 namespace xdplb {
 namespace {
@@ -20,16 +16,6 @@ std::string first_word(const std::filesystem::path& file) {
   std::string word;
   std::ifstream(file) >> word;
   return word;
-}
-
-// `question` is an ethtool struct that begins with its cmd. False: errno says why.
-bool ask_ethtool(const LinkInfo& link, void* question) {
-  const UniqueFd socket_fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!socket_fd.is_open()) return false;
-  ifreq request = {};
-  link.name.copy(request.ifr_name, IFNAMSIZ - 1);
-  request.ifr_data = static_cast<char*>(question);
-  return ioctl(socket_fd.get(), SIOCETHTOOL, &request) == 0;
 }
 
 }  // namespace
