@@ -41,6 +41,7 @@ Action setup_stats(CLI::App& app);
 Action setup_flows(CLI::App& app);
 Action setup_where(CLI::App& app);
 Action setup_doctor(CLI::App& app);
+Action setup_capture(CLI::App& app);
 Action setup_replay(CLI::App& app);
 Action setup_simulate(CLI::App& app);
 Action setup_version(CLI::App& app);

@@ -35,6 +35,7 @@ constexpr Command kCommands[] = {
     {"flows", "list live flows, and make the balancer forget some", setup_flows},
     {"where", "what the daemon would do with a packet now, and why", setup_where},
     {"doctor", "what of this host would keep a balancer, or a server behind one, from working", setup_doctor},
+    {"capture", "packets as the workers took and sent them, into a pcapng file", setup_capture},
     {"replay", "what the balancer would do with the packets of a capture", setup_replay},
     {"simulate", "how many connections move when a target comes or goes", setup_simulate},
     {"version", "print the version", setup_version},

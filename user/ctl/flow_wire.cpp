@@ -1,9 +1,9 @@
 #include "user/ctl/flow_wire.h"
 
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <tuple>
 
+#include "user/ctl/control_ask.h"
 #include "user/net/flow_key_text.h"
 
 namespace xdplb {
@@ -11,8 +11,6 @@ namespace {
 
 using nlohmann::json;
 using nlohmann::ordered_json;
-
-constexpr std::chrono::milliseconds kAnswerWait{5000};
 
 double seconds(uint64_t ns) {
   const uint64_t ms = ns / 1'000'000;
@@ -102,19 +100,6 @@ FlowsRequest request_from_json(const json& args) {
   return request;
 }
 
-// Asks, and makes a value of the answer; whatever it lacks is an error.
-template <typename Decode>
-auto ask(const std::string& path, const char* verb, const json& args, Decode decode)
-    -> Result<decltype(decode(json()))> {
-  const auto answer = control_request(path, verb, args, kAnswerWait);
-  if (!answer) return answer.error();
-  try {
-    return decode(*answer);
-  } catch (const json::exception& error) {
-    return fail("{} answers in a way that this xdplb does not know: {}", path, error.what());
-  }
-}
-
 }  // namespace
 
 ordered_json flow_to_json(const FlowLine& flow) {
@@ -186,14 +171,14 @@ void serve_flow_verbs(ControlServer& server, FlowVerbs& verbs) {
 Result<FlowsPage> ask_flows(const std::string& path, const FlowsRequest& request) {
   const json args = {
       {"filter", request.filter}, {"from", cursor_to_json(request.from)}, {"lines_max", request.lines_max}};
-  return ask(path, "flows", args, page_from_json);
+  return ask_control(path, "flows", args, page_from_json);
 }
 
 Result<std::vector<FlowTally>> ask_flow_tallies(const std::string& path) {
   std::map<std::tuple<std::string, std::string, std::string>, uint64_t> sums;
   std::optional<FlowCursor> at = FlowCursor{};
   while (at) {
-    const auto page = ask(path, "flow_tally", {{"from", cursor_to_json(*at)}}, tally_page_from_json);
+    const auto page = ask_control(path, "flow_tally", {{"from", cursor_to_json(*at)}}, tally_page_from_json);
     if (!page) return page.error();
     for (const FlowTally& t : page->tallies) sums[{t.service, t.target, t.vip}] += t.flows;
     at = page->next;
@@ -206,15 +191,16 @@ Result<std::vector<FlowTally>> ask_flow_tallies(const std::string& path) {
 Result<std::vector<FlowLine>> ask_flow(const std::string& path, const std::string& protocol, const std::string& src,
                                        const std::string& dst) {
   const json args = {{"protocol", protocol}, {"src", src}, {"dst", dst}};
-  return ask(path, "flow", args, [](const json& j) { return lines_from_json(j.at("flows")); });
+  return ask_control(path, "flow", args, [](const json& j) { return lines_from_json(j.at("flows")); });
 }
 
 Result<uint64_t> ask_flush(const std::string& path, const std::vector<std::string>& filter) {
-  return ask(path, "flush", {{"filter", filter}}, [](const json& j) { return j.at("number").get<uint64_t>(); });
+  return ask_control(path, "flush", {{"filter", filter}},
+                     [](const json& j) { return j.at("number").get<uint64_t>(); });
 }
 
 Result<FlushState> ask_flush_state(const std::string& path, uint64_t number) {
-  return ask(path, "flush_state", {{"number", number}}, [](const json& j) {
+  return ask_control(path, "flush_state", {{"number", number}}, [](const json& j) {
     return FlushState{j.at("done").get<bool>(), j.at("flushed").get<uint64_t>()};
   });
 }

@@ -1,8 +1,9 @@
 #include "user/ctl/where_wire.h"
 
 #include <algorithm>
-#include <charconv>
 
+#include "user/ctl/control_ask.h"
+#include "user/ctl/hex.h"
 #include "user/net/parse.h"
 
 namespace xdplb {
@@ -13,25 +14,8 @@ using nlohmann::ordered_json;
 
 static_assert(kWhereFramesMax * (2 * kWhereHeadBytes + 64) < kMaxRequestBytes);
 
-constexpr std::chrono::milliseconds kAnswerWait{5000};
-
 ordered_json text_or_null(const std::string& text) {
   return text.empty() ? ordered_json() : ordered_json(text);
-}
-
-std::string to_hex(const std::vector<uint8_t>& bytes) {
-  return fmt::format("{:02x}", fmt::join(bytes, ""));
-}
-
-Result<std::vector<uint8_t>> from_hex(const std::string& text) {
-  if (text.size() % 2 != 0 || text.size() > 2 * kWhereHeadBytes) return fail("a frame of {} digits", text.size());
-  std::vector<uint8_t> bytes(text.size() / 2);
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    const char* digits = text.data() + 2 * i;
-    const auto [rest, error] = std::from_chars(digits, digits + 2, bytes[i], 16);
-    if (error != std::errc{} || rest != digits + 2) return fail("a frame that is not hexadecimal");
-  }
-  return bytes;
 }
 
 Result<std::vector<std::vector<uint8_t>>> frames_of(const json& list) {
@@ -40,6 +24,8 @@ Result<std::vector<std::vector<uint8_t>>> frames_of(const json& list) {
   for (const json& one : list) {
     auto bytes = from_hex(one.at("head").get<std::string>());
     if (!bytes) return bytes.error();
+    if (bytes->size() > kWhereHeadBytes)
+      return fail("{} bytes of a frame: at most {}", bytes->size(), kWhereHeadBytes);
     const auto len_bytes = one.at("len").get<uint32_t>();
     if (len_bytes < bytes->size() || len_bytes > kMaxFrameLenBytes) return fail("a frame of {} bytes", len_bytes);
     bytes->resize(len_bytes);
@@ -101,7 +87,7 @@ WhereFrame make_where_frame(const std::vector<uint8_t>& bytes, uint32_t len_byte
 Result<json> ask_where(const std::string& path, const std::vector<WhereFrame>& frames) {
   json list = json::array();
   for (const WhereFrame& frame : frames) list.push_back({{"head", to_hex(frame.head)}, {"len", frame.len_bytes}});
-  const auto answer = control_request(path, "where", {{"frames", std::move(list)}}, kAnswerWait);
+  const auto answer = control_request(path, "where", {{"frames", std::move(list)}}, kControlAnswerWait);
   if (!answer) return answer.error();
   const bool known = answer->is_object() && answer->contains("packets") && (*answer)["packets"].is_array() &&
                      (*answer)["packets"].size() == frames.size();

@@ -88,9 +88,11 @@ Result<void> Daemon::start() {
   slots_.emplace(std::move(*flows), *secret);
   tier_.emplace(*loop_, slots_->live_peers);
   queries_.emplace(*slots_, config_);
+  captures_.emplace(*slots_, config_, options_);
   if (control_ != nullptr) {
     serve_flow_verbs(*control_, *queries_);
     serve_where(*control_, where_);
+    serve_capture_verbs(*control_, *captures_);
   }
   if (auto r = supervise(); !r) return r;
   auto plane = DataPlane::prepare(options_, programs_);
@@ -186,6 +188,7 @@ std::vector<std::string> Daemon::start_report() const {
 void Daemon::follow() {
   follow_config();
   follow_targets();
+  captures_->advance(monotonic_ns());
   queries_->advance(plane_ == nullptr ? 0 : plane_->rigs().size(), monotonic_ns());
 }
 

@@ -13,6 +13,7 @@
 #include "user/ctl/netlink.h"
 #include "user/ctl/shared_memory.h"
 #include "user/ctl/stats_segment.h"
+#include "user/path/capture_control.h"
 #include "user/path/data_plane.h"
 #include "user/path/flow_queries.h"
 #include "user/path/metrics_pages.h"
@@ -124,6 +125,7 @@ class Daemon {
   std::optional<TierControl> tier_;          // before the plane: it says that we leave
   std::optional<NeighbourControl> neighbours_;
   std::optional<FlowQueries> queries_;
+  std::optional<CaptureControl> captures_;
   std::optional<Supervision> supervision_;
   std::unique_ptr<HttpServer> metrics_;
   Where where_{[this] { return where_now(); }};

@@ -38,6 +38,7 @@ Result<void> WorkerSlots::grow_to(size_t workers) {
   while (counters.size() < workers) {
     counters.push_back(std::make_unique<WorkerCounters>());
     epochs.push_back(std::make_unique<WorkerEpoch>());
+    taps.push_back(std::make_unique<CaptureTap>());
   }
   if (auto r = flows->grow_to(workers); !r) return r;
   while (flush.size() < flows->size()) flush.push_back(std::make_unique<FlushBox>());
@@ -282,7 +283,7 @@ Result<void> DataPlane::start_workers(const SnapshotPublisher& snapshots, Worker
   for (size_t w = 0; w < rigs_.size(); ++w) {
     WorkerRig& rig = *rigs_[w];
     if (auto r = rig.start(program_->maps(), snapshots, slots.steering(w, rigs_.size()), *slots.counters[w],
-                           *slots.epochs[w], slots.live_peers);
+                           *slots.epochs[w], slots.live_peers, *slots.taps[w]);
         !r)
       return r;
     const uint64_t stale_after_ns = options_.heartbeat_ms * kNsPerMs;

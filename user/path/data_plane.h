@@ -15,6 +15,7 @@
 #include "user/ctl/flow_store.h"
 #include "user/ctl/netlink.h"
 #include "user/ctl/stats.h"
+#include "user/path/capture_tap.h"
 #include "user/path/device.h"
 #include "user/path/egress_program.h"
 #include "user/path/live_way.h"
@@ -41,6 +42,7 @@ struct WorkerSlots {
   std::atomic<TierMask> live_peers{0};  // shared by all workers, written by the control thread
   std::vector<std::unique_ptr<WorkerCounters>> counters;
   std::vector<std::unique_ptr<WorkerEpoch>> epochs;
+  std::vector<std::unique_ptr<CaptureTap>> taps;
   std::vector<std::unique_ptr<FlushBox>> flush;  // for each table of `flows`
 };
 

@@ -139,8 +139,8 @@ void Replay::on_batch(const Batch& batch) {
   }
 }
 
-void Replay::on_held_drop(FrameAddr frame, Reason why) {
-  verdicts_[packet_in_[frame.index()]] = {.verdict = Verdict::drop, .reason = why};
+void Replay::on_held_drop(const FrameRef& frame, std::span<const uint8_t> /*bytes*/, Reason why) {
+  verdicts_[packet_in_[frame.addr.index()]] = {.verdict = Verdict::drop, .reason = why};
 }
 
 }  // namespace xdplb

@@ -68,7 +68,7 @@ class Replay : private WorkerObserver {
   void turn(uint64_t now_ns);
 
   void on_batch(const Batch& batch) override;
-  void on_held_drop(FrameAddr frame, Reason why) override;
+  void on_held_drop(const FrameRef& frame, std::span<const uint8_t> bytes, Reason why) override;
 
   Sink sink_;
   MappedRegion frame_memory_;

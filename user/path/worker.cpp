@@ -51,23 +51,29 @@ void Worker::forward(Port* to_peers, uint64_t now_ns) {
 }
 
 void Worker::send(const Snapshot& snapshot, Port* to_peers, uint64_t now_ns) {
+  WorkerObserver* const watching = observer();
+  if (watching != nullptr) watching->on_decided(batch_, now_ns);
   rewrite(snapshot, parts_.rules, batch_);
   if (to_peers != nullptr) send_to_peers(snapshot, *to_peers, batch_, *parts_.counters);
   transmit({parts_.egress, parts_.live}, parts_.area, *parts_.pool, batch_, *parts_.counters, now_ns);
-  if (parts_.observer != nullptr) parts_.observer->on_batch(batch_);
+  if (watching != nullptr) watching->on_batch(batch_);
   hold_fragments(now_ns);
+}
+
+void Worker::drop_held_frame(HeldFrame held, Reason why) {
+  const FrameRef frame{{held.frame}, held.len_bytes};
+  if (WorkerObserver* const watching = observer(); watching != nullptr) {
+    const auto bytes = parts_.area.bytes(frame);
+    watching->on_held_drop(frame, {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, why);
+  }
+  parts_.pool->unhold(frame.addr);
+  parts_.pool->recycle(frame.addr);
+  parts_.counters->drop(why);
 }
 
 // What the batch has for later: fragments whose first one has not come.
 void Worker::hold_fragments(uint64_t now_ns) {
-  const auto drop = [this](Reason why) {
-    return [this, why](HeldFrame frame) {
-      if (parts_.observer != nullptr) parts_.observer->on_held_drop({frame.frame}, why);
-      parts_.pool->unhold({frame.frame});
-      parts_.pool->recycle({frame.frame});
-      parts_.counters->drop(why);
-    };
-  };
+  const auto drop = [this](Reason why) { return [this, why](HeldFrame held) { drop_held_frame(held, why); }; };
   for (uint32_t i = 0; i < batch_.count; ++i) {
     if (batch_.packets.fate[i] != Fate::hold) continue;
     const FrameRef& frame = batch_.frames[i];
@@ -110,12 +116,7 @@ void Worker::sweep_flows(uint64_t now_ns) {
 }
 
 void Worker::drop_held() {
-  held_.drain([this](HeldFrame frame) {
-    if (parts_.observer != nullptr) parts_.observer->on_held_drop({frame.frame}, Reason::shutdown);
-    parts_.pool->unhold({frame.frame});
-    parts_.pool->recycle({frame.frame});
-    parts_.counters->drop(Reason::shutdown);
-  });
+  held_.drain([this](HeldFrame held) { drop_held_frame(held, Reason::shutdown); });
   parts_.counters->held.set(0);
 }
 

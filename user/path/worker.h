@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "umem/port.h"
@@ -22,14 +23,27 @@
 namespace xdplb {
 
 // Somebody who looks on: told what became of each packet, by its frame, before the frame is used again. On the
-// worker's thread, within the turn. The daemon has none; `xdplb replay` tells packets from each other by it.
+// worker's thread, within the turn. `xdplb replay` tells packets from each other by it, `xdplb capture` copies them.
 class WorkerObserver {
  public:
+  explicit WorkerObserver(bool is_looking = true) : looking_(is_looking) {}
   virtual ~WorkerObserver() = default;
+  // All that a batch costs while nobody looks. relaxed: it stands for itself; what is looked with is handed over
+  // apart.
+  [[nodiscard]] bool is_looking() const { return looking_.load(std::memory_order_relaxed); }
+
+  // What becomes of each packet of the batch is decided; nothing is rewritten yet, and it may still not be sent.
+  virtual void on_decided(const Batch& /*batch*/, uint64_t /*now_ns*/) {}
   // A batch has been through all stages; `Fate::hold`: its end comes later, as a batch or as a drop.
   virtual void on_batch(const Batch& batch) = 0;
   // A held packet was given up.
-  virtual void on_held_drop(FrameAddr frame, Reason why) = 0;
+  virtual void on_held_drop(const FrameRef& frame, std::span<const uint8_t> bytes, Reason why) = 0;
+
+ protected:
+  void look(bool yes) { looking_.store(yes, std::memory_order_relaxed); }
+
+ private:
+  std::atomic<bool> looking_;
 };
 
 struct WorkerIngress {
@@ -99,6 +113,11 @@ class Worker {
   void forward(Port* to_peers, uint64_t now_ns);
   // What has been decided: rewrite, transmit, hold.
   void send(const Snapshot& snapshot, Port* to_peers, uint64_t now_ns);
+  [[nodiscard]] WorkerObserver* observer() const {
+    return parts_.observer != nullptr && parts_.observer->is_looking() ? parts_.observer : nullptr;
+  }
+  // Gives up a fragment that was held.
+  void drop_held_frame(HeldFrame held, Reason why);
   void hold_fragments(uint64_t now_ns);
   void release_fragments(uint64_t now_ns);
   void sweep_flows(uint64_t now_ns);

@@ -71,7 +71,8 @@ Result<void> WorkerRig::open_port(const IngressQueue& at, const RingSizes& rings
 }
 
 Result<void> WorkerRig::start(BpfMaps& maps, const SnapshotPublisher& snapshots, SteeringParts steering,
-                              WorkerCounters& counters, WorkerEpoch& epoch, const std::atomic<TierMask>& live_peers) {
+                              WorkerCounters& counters, WorkerEpoch& epoch, const std::atomic<TierMask>& live_peers,
+                              WorkerObserver& observer) {
   WorkerParts parts;
   parts.egress = ports_[egress_port()].get();
   parts.live = live_.get();
@@ -90,6 +91,7 @@ Result<void> WorkerRig::start(BpfMaps& maps, const SnapshotPublisher& snapshots,
   parts.counters = &counters;
   parts.epoch = &epoch;
   parts.live_peers = &live_peers;
+  parts.observer = &observer;
   auto thread =
       WorkerThread::start(std::make_unique<Worker>(std::move(parts)), "xdplb-" + name(), plan_.cpu, plan_.wait);
   if (!thread) return thread.error();

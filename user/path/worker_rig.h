@@ -50,7 +50,8 @@ class WorkerRig {
 
   // Starts the thread. The queues are armed by the caller, in `maps`.
   Result<void> start(BpfMaps& maps, const SnapshotPublisher& snapshots, SteeringParts steering,
-                     WorkerCounters& counters, WorkerEpoch& epoch, const std::atomic<TierMask>& live_peers);
+                     WorkerCounters& counters, WorkerEpoch& epoch, const std::atomic<TierMask>& live_peers,
+                     WorkerObserver& observer);
   // Asks the thread to end; join() waits for it. True where every frame came back.
   void request_stop();
   bool join();

@@ -1,0 +1,96 @@
+// xdplb capture: packets as the workers received and sent them, with what was decided, into a pcapng file.
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <fstream>
+#include <iostream>
+#include <thread>
+
+#include "cmd/common.h"
+#include "user/ctl/capture_wire.h"
+#include "user/ctl/pcapng_writer.h"
+
+namespace xdplb {
+namespace {
+
+struct Options {
+  std::string shm;
+  CaptureRequest request{"", "", "", "", 4096, 60};
+  uint64_t count = 0;
+  std::string file;
+};
+
+volatile std::sig_atomic_t interrupted = 0;
+
+void stop_on_signals() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { interrupted = 1; };
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
+}
+
+constexpr uint32_t kIngress = 0, kEgress = 1;
+
+// The beginning of a frame of that length, of which `bytes` were kept.
+void write(PcapngWriter& writer, const CapturedPacket& packet) {
+  writer.write(kIngress, packet.received, packet.len_bytes, packet.time_ns, packet.comment);
+  if (!packet.sent.empty()) writer.write(kEgress, packet.sent, packet.len_bytes, packet.time_ns, packet.comment);
+}
+
+// Until it is enough, its time is up, or a signal came. Whatever is in the file is whole.
+Result<int> record(const std::string& path, const Options& options, std::ostream& out) {
+  const auto started = ask_capture_start(path, options.request);
+  if (!started) return started.error();
+  const std::string in = started->ingress + " in", sent = started->egress + " out";
+  PcapngWriter writer(out, {in, sent}, options.request.snap_bytes);
+  out.flush();
+  fmt::print(stderr, "capturing on {} and {}; Ctrl-C ends it\n", started->ingress, started->egress);
+  constexpr std::chrono::milliseconds kAskEvery{20};
+  uint64_t packets = 0, lost = 0;
+  bool full = false;
+  while (!full && interrupted == 0 && out) {
+    const auto page = ask_capture_read(path, started->number);
+    if (!page) return fail("{}; {} packets were captured until then", page.error().message, packets);
+    for (const CapturedPacket& packet : page->packets) {
+      if (full) break;
+      write(writer, packet);
+      full = ++packets == options.count;
+    }
+    out.flush();
+    lost = page->lost;
+    if (page->ended) break;
+    if (!page->more && !full) std::this_thread::sleep_for(kAskEvery);
+  }
+  (void)ask_capture_stop(path, started->number);  // it may have ended by itself
+  if (!out) return fail("Cannot write {}", options.file);
+  fmt::print(stderr, "{} packet{} captured, {} lost\n", packets, packets == 1 ? "" : "s", lost);
+  return kExitDone;
+}
+
+Result<int> run(const Options& options) {
+  const auto name = ShmName::parse(options.shm);
+  if (!name) return name.error();
+  const std::string path = control_socket_path(name->text());
+  stop_on_signals();
+  if (options.file == "-") return record(path, options, std::cout);
+  std::ofstream out(options.file, std::ios::binary | std::ios::trunc);
+  if (!out) return fail_errno(errno, "Cannot write {}", options.file);
+  return record(path, options, out);
+}
+
+}  // namespace
+
+Action setup_capture(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  add_shm_option(app, options->shm);
+  app.add_option("--vip", options->request.vip, "only packets for this VIP, or for addresses of this prefix");
+  app.add_option("--service", options->request.service, "only packets that this service took");
+  app.add_option("--target", options->request.target, "only packets that this target was chosen for");
+  app.add_option("--reason", options->request.reason, "only packets that were dropped for this reason");
+  app.add_option("--count", options->count, "end after so many packets (0: when the time is up)")
+      ->capture_default_str();
+  app.add_option("--seconds", options->request.seconds, "end after so many seconds")->capture_default_str();
+  app.add_option("--snaplen", options->request.snap_bytes, "bytes of each packet to keep")->capture_default_str();
+  app.add_option("--w,--write", options->file, "the pcapng file to write; - is standard output")->required();
+  return [options] { return run(*options); };
+}
+
+}  // namespace xdplb
