@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #include "user/base/check.h"
@@ -136,6 +137,14 @@ const Header& header_at(std::span<const uint8_t> bytes, uint32_t offset) {
   static_assert(alignof(Header) == 1);
   XDPLB_DCHECK(has_room(bytes, offset, sizeof(Header)));
   return *reinterpret_cast<const Header*>(bytes.data() + offset);
+}
+
+// The bytes as they lie, in the host's order.
+template <typename Word>
+[[nodiscard]] Word word_at(const uint8_t* bytes) {
+  Word word;
+  std::memcpy(&word, bytes, sizeof word);
+  return word;
 }
 
 }  // namespace xdplb

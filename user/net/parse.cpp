@@ -2,6 +2,7 @@
 
 #include "user/net/headers.h"
 #include "user/net/ipv6_chain.h"
+#include "user/net/parse_common.h"
 #include "user/net/parse_icmp.h"
 
 namespace xdplb {
@@ -19,19 +20,11 @@ bool is_vlan(uint16_t ether_type) {
   return ether_type == kEtherVlan || ether_type == kEtherServiceVlan;
 }
 
-uint64_t word_at(const uint8_t* bytes) {
-  uint32_t word;
-  std::memcpy(&word, bytes, sizeof word);
-  return word;
-}
-
 // Adding with end-around carry is adding modulo 65535, in whichever byte order, so the header is summed as it lies
 // and must come to "minus zero". The remainder by a constant is one multiplication; the sum of a header is never 0.
 bool ipv4_checksum_holds(const uint8_t* header, uint32_t header_len) {
-  // The five words that every header has stand apart from the loop, which few enter.
-  uint64_t sum =
-      word_at(header) + word_at(header + 4) + word_at(header + 8) + word_at(header + 12) + word_at(header + 16);
-  for (uint32_t i = sizeof(Ipv4Header); i < header_len; i += 4) sum += word_at(header + i);
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < header_len; i += 4) sum += word_at<uint32_t>(header + i);
   return sum % 0xffff == 0;
 }
 
@@ -167,6 +160,10 @@ Reason parse_ipv6(Bytes frame, uint32_t l3, PacketInfo& info) {
 }  // namespace
 
 Reason parse_packet(std::span<const uint8_t> frame, PacketInfo& info) {
+  return parse_common(frame, info) ? Reason::none : parse_any(frame, info);
+}
+
+Reason parse_any(std::span<const uint8_t> frame, PacketInfo& info) {
   info = kNothingKnown;
   if (frame.size() > kMaxFrameLenBytes) return Reason::too_big;  // offsets are 16 bits
   uint32_t offset = sizeof(EthernetHeader);

@@ -32,14 +32,15 @@ struct alignas(64) PacketInfo {
   uint32_t fragment_id = 0;      // IPv4 identification (16 bits) or IPv6 identification
   uint16_t fragment_offset = 0;  // bytes
   uint16_t fragment_len = 0;     // payload bytes of this fragment
-  uint16_t l3_offset = 0;        // bytes from the start of the frame to the IP header
-  uint16_t l4_offset = 0;        // ... to the transport header (or the fragment's payload)
-  uint16_t packet_len = 0;       // length of the frame without link-layer padding: l3_offset + IP length
-  PacketKind kind = PacketKind::other;
-  uint8_t tcp_flags = 0;
   bool more_fragments = false;
   bool inner_is_fragment = false;  // icmp_error: the packet inside had no ports for us
+  PacketKind kind = PacketKind::other;
   uint8_t ip_version = 0;
+  uint16_t l3_offset = 0;   // bytes from the start of the frame to the IP header
+  uint16_t l4_offset = 0;   // ... to the transport header (or the fragment's payload)
+  uint16_t packet_len = 0;  // length of the frame without link-layer padding: l3_offset + IP length
+  uint8_t tcp_flags = 0;
+  uint8_t reserved[5] = {};
 };
 static_assert(sizeof(PacketInfo) == 64);
 
@@ -48,5 +49,8 @@ inline constexpr size_t kMaxFrameLenBytes = 65535;
 
 // Reads `frame` (from the Ethernet header on, VLAN tags included) into `info`. Reason::none on success.
 Reason parse_packet(std::span<const uint8_t> frame, PacketInfo& info);
+
+// The same without the short way that most frames take (user/net/parse_common.h).
+Reason parse_any(std::span<const uint8_t> frame, PacketInfo& info);
 
 }  // namespace xdplb

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "user/net/checksum.h"
+#include "user/net/parse_common.h"
 #include "user/net/rewrite.h"
 
 namespace xdplb {
@@ -20,8 +21,11 @@ void parse(Batch& batch) {
   PacketColumns& packets = batch.packets;
   for (uint32_t i = 0; i < batch.count; ++i) {
     if (i + kPrefetchAhead < batch.count) __builtin_prefetch(batch.data[i + kPrefetchAhead], 1);
-    packets.reason[i] = parse_packet({batch.data[i], batch.frames[i].len_bytes}, packets.info[i]);
-    packets.fate[i] = packets.reason[i] == Reason::none ? Fate::forward : Fate::drop;
+    const std::span<const uint8_t> frame{batch.data[i], batch.frames[i].len_bytes};
+    PacketInfo& info = packets.info[i];
+    const Reason reason = parse_common(frame, info) ? Reason::none : parse_any(frame, info);
+    packets.reason[i] = reason;
+    packets.fate[i] = reason == Reason::none ? Fate::forward : Fate::drop;
   }
 }
 

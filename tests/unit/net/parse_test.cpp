@@ -1,11 +1,14 @@
 #include "user/net/parse.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <random>
 #include <string>
 #include <vector>
 
 #include "tests/support/packet.h"
 #include "tests/support/parse_invariants.h"
+#include "user/net/parse_common.h"
 
 namespace xdplb {
 namespace {
@@ -137,6 +140,53 @@ TEST_CASE("every byte of every frame may be anything", "[net][parse]") {
         CAPTURE(frame.size(), at, value);
         FAIL_CHECK(broken);
       }
+}
+
+// Each case of a rule above is the long way's too. Here: that the short one takes what is common, and nothing else.
+TEST_CASE("plain TCP and UDP go the short way, and no other frame", "[net][parse]") {
+  const auto goes = [](const Bytes& frame) {
+    const ExactBytes exact(frame);
+    PacketInfo info;
+    return parse_common(exact.span(), info);
+  };
+  for (const Bytes& l4 : {udp(1000, 53, fill(9)), udp(1, 2), tcp(1000, 80, 0x02)}) {
+    const uint8_t protocol = l4.size() == 20 ? 6 : 17;
+    CHECK(goes(ether(kV4) + ipv4(protocol, l4)));
+    CHECK(goes(ether(kV6) + ipv6(protocol, l4)));
+    CHECK(goes(ether(kV4) + ipv4(protocol, l4) + fill(20)));  // padding
+    CHECK_FALSE(goes(ether(0x8100) + vlan(kV4) + ipv4(protocol, l4)));
+    CHECK_FALSE(goes(ether(kV4) + ipv4(protocol, l4, {.options = kOptions})));
+    CHECK_FALSE(goes(ether(kV4) + ipv4(protocol, l4, {.fragment = 0x2000})));
+    CHECK_FALSE(goes(ether(kV4) + ipv4(protocol, l4, {.fragment = 0x0010})));
+    CHECK_FALSE(goes(ether(kV4) + ipv4(132, l4)));
+    CHECK_FALSE(goes(ether(kV6) + ipv6(0, extension(protocol) + l4)));
+  }
+}
+
+TEST_CASE("the short way reads as the long one, whatever is changed", "[net][parse]") {
+  std::mt19937 random(1);
+  const std::vector<Bytes> frames = accepted_frames();
+  size_t taken = 0, left = 0;
+  for (uint32_t round = 0; round < 200'000; ++round) {
+    Bytes frame = frames[random() % frames.size()];
+    for (uint32_t changes = random() % 4; changes > 0; --changes) {
+      // Mostly the lengths, types and flags of the headers; the addresses matter less.
+      frame[12 + random() % std::min<size_t>(frame.size() - 12, 52)] = static_cast<uint8_t>(random());
+    }
+    if (random() % 4 == 0) frame.resize(14 + random() % (frame.size() - 13));
+    const ExactBytes exact(frame);
+    repair_ipv4_checksum(exact.span());
+    PacketInfo common, any;
+    const bool goes = parse_common(exact.span(), common);
+    const Reason reason = parse_any(exact.span(), any);
+    (goes ? taken : left)++;
+    if (goes && (reason != Reason::none || !same_info(common, any))) {
+      CAPTURE(round, frame.size());
+      FAIL_CHECK(reason_name(reason));
+    }
+  }
+  CHECK(taken > 10'000);
+  CHECK(left > 10'000);
 }
 
 TEST_CASE("a frame longer than any device hands over is refused", "[net][parse]") {
