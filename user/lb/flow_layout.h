@@ -6,7 +6,8 @@
 // cache line (hot: each packet) and 40 bytes elsewhere (cold: written once, when the flow is entered). Everything
 // that readers see is made of atomic 64-bit words; what ties the words of an entry together is said at FlowBucket.
 //
-// A change of anything here is a new kFlowLayoutVersion: a daemon refuses to adopt what it does not know.
+// A change of anything here, or of FlowHash, is a new kFlowLayoutVersion: a daemon refuses to adopt what it does not
+// know.
 #pragma once
 
 #include <array>
@@ -21,7 +22,7 @@
 namespace xdplb {
 
 inline constexpr uint64_t kFlowMagic = 0x0073776f6c667078;  // "xpflows"
-inline constexpr uint32_t kFlowLayoutVersion = 1;
+inline constexpr uint32_t kFlowLayoutVersion = 2;
 inline constexpr uint32_t kBucketWays = 4;
 inline constexpr uint32_t kTargetSlots = 1u << 16;
 inline constexpr size_t kFlowAlignBytes = size_t{2} << 20;

@@ -19,6 +19,7 @@ Result<FlowReader> FlowReader::open(std::span<const std::byte> memory) {
   reader.buckets_ = reinterpret_cast<const FlowBucket*>(memory.data() + geometry->buckets_offset);
   reader.cold_ = reinterpret_cast<const FlowCold*>(memory.data() + geometry->cold_offset);
   reader.buckets_n_ = geometry->buckets;
+  reader.hash_ = FlowHash(reader.secret());
   return reader;
 }
 

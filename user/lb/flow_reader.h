@@ -10,6 +10,7 @@
 #include <span>
 
 #include "user/base/result.h"
+#include "user/lb/flow_hash.h"
 #include "user/lb/flow_layout.h"
 
 namespace xdplb {
@@ -74,13 +75,13 @@ inline FlowHit find_in_bucket(const FlowBucket* buckets, uint32_t index, FlowTag
 
 class FlowReader {
  public:
-  // Error where the memory does not hold a table of our layout: "flow table: version 2, not 1".
+  // Error where the memory does not hold a table of our layout: "flow table: version 3, not 2".
   static Result<FlowReader> open(std::span<const std::byte> memory);
 
   [[nodiscard]] uint64_t secret() const { return header_->secret; }
   [[nodiscard]] uint32_t flows() const { return header_->flows; }
   [[nodiscard]] uint32_t slots() const { return buckets_n_ * kBucketWays; }
-  [[nodiscard]] uint64_t hash(const FlowKey& key) const { return hash_key(key, header_->secret); }
+  [[nodiscard]] uint64_t hash(const FlowKey& key) const { return hash_(key); }
 
   void prefetch(uint64_t hash) const {
     __builtin_prefetch(buckets_ + near_bucket(hash, buckets_n_));
@@ -112,6 +113,7 @@ class FlowReader {
   const FlowBucket* buckets_ = nullptr;
   const FlowCold* cold_ = nullptr;
   uint32_t buckets_n_ = 0;
+  FlowHash hash_{0};
 };
 
 }  // namespace xdplb

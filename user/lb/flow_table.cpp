@@ -21,7 +21,7 @@ FlowTable::FlowTable(std::span<std::byte> memory, const FlowGeometry& geometry, 
       cold_(reinterpret_cast<FlowCold*>(memory.data() + geometry.cold_offset)),
       buckets_n_(geometry.buckets),
       pages_(geometry.buckets / kBucketsPerPage / 64 + 1),
-      secret_(reader.secret()),
+      hash_(reader.secret()),
       reader_(reader) {}
 
 Result<FlowTable> FlowTable::create(std::span<std::byte> memory, uint32_t flows, uint64_t secret) {

@@ -71,7 +71,7 @@ class FlowTable {
   FlowTable& operator=(const FlowTable&) = delete;
 
   [[nodiscard]] const FlowReader& reader() const { return reader_; }
-  [[nodiscard]] uint64_t hash(const FlowKey& key) const { return hash_key(key, secret_); }
+  [[nodiscard]] uint64_t hash(const FlowKey& key) const { return hash_(key); }
 
   void prefetch_near(uint64_t hash) const { __builtin_prefetch(buckets_ + near_bucket(hash, buckets_n_)); }
   void prefetch_far(uint64_t hash) const { __builtin_prefetch(buckets_ + far_bucket(hash, buckets_n_)); }
@@ -145,7 +145,7 @@ class FlowTable {
   uint32_t buckets_n_;
   uint32_t sweep_next_ = 0;
   std::vector<uint64_t> pages_;  // a bit for each page of buckets: whether this owner knew a flow there
-  uint64_t secret_;
+  FlowHash hash_;
   FlowReader reader_;
 };
 

@@ -124,7 +124,7 @@ TEST_CASE("flow store: what cannot be understood is forgotten, and said", "[flow
     const uint32_t version = 77;
     const UniqueFd fd = std::move(open_shm_file(path, true)).value();
     REQUIRE(::pwrite(fd.get(), &version, sizeof version, 8) == sizeof version);
-    expected = "flow table: version 77, not 1";
+    expected = "flow table: version 77, not 2";
   }
   SECTION("cut off") {
     REQUIRE(::truncate(path.c_str(), 4096) == 0);

@@ -208,8 +208,8 @@ TEST_CASE("flow adoption: memory that is no table of ours is refused", "[flow]")
         fmt::format("flow table: cut off after {} of {} bytes", bytes - 1, bytes));
   auto& header = *reinterpret_cast<FlowTableHeader*>(memory.bytes().data());
   const FlowTableHeader good = header;
-  header.version = 2;
-  CHECK(error_of(memory.bytes()) == "flow table: version 2, not 1");
+  header.version = 3;
+  CHECK(error_of(memory.bytes()) == "flow table: version 3, not 2");
   header = good;
   header.flows = 0xffffffff;
   CHECK(error_of(memory.bytes()) == "flow table: size 4294967295");
