@@ -31,7 +31,10 @@ struct Rig {
   }
   [[nodiscard]] double near_share() const {
     uint32_t near = 0;
-    for (const FlowKey& key : keys) near += bool(table.find_near(table.hash(key), kStart));
+    for (const FlowKey& key : keys) {
+      const uint64_t hash = table.hash(key);
+      near += table.seek(table.near_slot(hash), hash) != kNoSlot;
+    }
     return near / static_cast<double>(keys.size());
   }
 
@@ -51,16 +54,21 @@ void hit(benchmark::State& state) {
   uint64_t now_ns = kStart, missed = 0;
   for (auto _ : state) {
     const uint64_t* const batch = hashes.data() + at;
-    FlowHit hits[kBatch];
-    for (uint32_t i = 0; i < kBatch; ++i) rig.table.prefetch_near(batch[i]);
+    uint32_t slots[kBatch];
     for (uint32_t i = 0; i < kBatch; ++i) {
-      hits[i] = rig.table.find_near(batch[i], now_ns);
-      if (!hits[i]) rig.table.prefetch_far(batch[i]);
+      slots[i] = rig.table.near_slot(batch[i]);
+      rig.table.prefetch(slots[i]);
     }
     for (uint32_t i = 0; i < kBatch; ++i) {
-      if (!hits[i]) hits[i] = rig.table.find_far(batch[i], now_ns);
-      if (hits[i]) {
-        rig.table.touch(hits[i], kTcpAck, rig.policy, now_ns);
+      slots[i] = rig.table.seek(slots[i], batch[i]);
+      if (slots[i] == kNoSlot) rig.table.prefetch_far(batch[i]);
+    }
+    for (uint32_t i = 0; i < kBatch; ++i) {
+      FlowHit hit;
+      if (slots[i] != kNoSlot) hit = rig.table.hit_at(slots[i], batch[i], to_tick(now_ns));
+      if (!hit) hit = rig.table.find(batch[i], now_ns);
+      if (hit) {
+        rig.table.touch(hit, kTcpAck, rig.policy, now_ns);
       } else {
         ++missed;
       }

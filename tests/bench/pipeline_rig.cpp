@@ -99,13 +99,16 @@ void PipelineRig::fill() {
 
 // What the stage of that name does with the descriptors of the RX ring.
 void PipelineRig::receive(uint32_t which) {
-  batch_.count = shape_.batch;
-  for (uint32_t i = 0; i < batch_.count; ++i) {
-    const FrameAddr addr = FrameAddr::of_index(which * shape_.batch + i) + kHeadroomBytes;
-    batch_.frames[i] = {addr, kPacketBytes};
-    batch_.data[i] = reinterpret_cast<uint8_t*>(area_.at(addr));
+  const uint32_t count = shape_.batch;
+  const FrameArea area = area_;
+  for (uint32_t i = 0; i < count; ++i) {
+    const FrameAddr addr = FrameAddr::of_index(which * count + i) + kHeadroomBytes;
+    batch_.frames[i].addr = addr;
+    batch_.frames[i].len_bytes = kPacketBytes;
+    batch_.data[i] = reinterpret_cast<uint8_t*>(area.at(addr));
   }
-  for (uint32_t i = 0; i < std::min(batch_.count, kPrefetchAhead); ++i) __builtin_prefetch(batch_.data[i], 1);
+  batch_.count = count;
+  for (uint32_t i = 0; i < std::min(count, kPrefetchAhead); ++i) __builtin_prefetch(batch_.data[i], 1);
 }
 
 void PipelineRig::run_batch(uint32_t which) {
@@ -122,7 +125,7 @@ void PipelineRig::run_step(Step step, uint32_t which) {
     case Step::receive: receive(which); break;
     case Step::parse: parse(batch_); break;
     case Step::look_up: steering_.look_up(*snapshot_, packets, batch_.count); break;
-    case Step::find: steering_.find(packets, batch_.count, now_ns_); break;
+    case Step::find: steering_.find(packets, batch_.count); break;
     case Step::decide: steering_.decide(*snapshot_, packets, batch_.count, now_ns_); break;
     case Step::rewrite:
       rewrite(*snapshot_, rules_, batch_);
@@ -136,7 +139,7 @@ void PipelineRig::check_batch() const {
   uint32_t near = 0;
   for (uint32_t i = 0; i < batch_.count; ++i) {
     XDPLB_CHECK(batch_.packets.fate[i] == Fate::forward && batch_.packets.flow[i] == FlowUse::hit);
-    near += bool(batch_.packets.hit[i]);
+    near += batch_.packets.slot[i] != kNoSlot;
     const MacAddr& mac = snapshot_->targets[batch_.packets.target[i]].mac;
     XDPLB_CHECK(std::memcmp(batch_.data[i], mac.bytes.data(), mac.bytes.size()) == 0);
   }

@@ -24,6 +24,7 @@ struct FlowHit {
   uint16_t service = 0;
   FlowState state = FlowState::none;
   uint64_t place = 0;
+  uint64_t life = 0;  // as found
 
   explicit operator bool() const { return slot != kNoSlot; }
   [[nodiscard]] FlowTarget target() const { return target_of(place); }
@@ -66,8 +67,11 @@ inline FlowHit find_in_bucket(const FlowBucket* buckets, uint32_t index, FlowTag
     const uint64_t life = load_word(bucket.life[way], std::memory_order_acquire);
     const uint64_t again = load_word(bucket.place[way], std::memory_order_relaxed);
     if (place >> 32 == tag.low && (life & 0xffff) == tag.high && is_live(life, now) && again == place) {
-      return {
-          .slot = index * kBucketWays + way, .service = service_of(life), .state = state_of(life), .place = place};
+      return {.slot = index * kBucketWays + way,
+              .service = service_of(life),
+              .state = state_of(life),
+              .place = place,
+              .life = life};
     }
   }
   return {};

@@ -48,6 +48,17 @@ Result<FlowTable> FlowTable::create(std::span<std::byte> memory, uint32_t flows,
   return FlowTable(memory, g, *reader);
 }
 
+bool FlowTable::touch(const FlowHit& hit, uint8_t tcp_flags, const FlowPolicy& policy, uint64_t now_ns) {
+  const FlowBucket& bucket = bucket_of(hit.slot);
+  FlowHit current = hit;
+  current.life = relaxed(bucket.life[hit.slot % kBucketWays]);
+  current.state = state_of(current.life);
+  if (relaxed(bucket.place[hit.slot % kBucketWays]) != hit.place || current.state == FlowState::none) return false;
+  count_hits(1);
+  renew(current, tcp_flags, policy.timeouts, to_tick(now_ns));
+  return true;
+}
+
 FlowEntry FlowTable::enter(uint64_t hash, const FlowKey& key, uint8_t tcp_flags, FlowOwner owner,
                            const FlowPolicy& policy, uint64_t now_ns) {
   XDPLB_DCHECK(owner.service < kMaxServices);
@@ -77,7 +88,8 @@ FlowEntry FlowTable::enter(uint64_t hash, const FlowKey& key, uint8_t tcp_flags,
   write(slot, place, life, pack_cold(key, static_cast<uint32_t>(now_ns / kNsPerSecond)));
   count_flow(owner.service, owner.target, state);
   add(FlowCounter::created, 1);
-  return {FlowOutcome::entered, {.slot = slot, .service = owner.service, .state = state, .place = place}};
+  return {FlowOutcome::entered,
+          {.slot = slot, .service = owner.service, .state = state, .place = place, .life = life}};
 }
 
 // Near if possible, because that is where look-ups begin; then far; then by moving another flow from its near to its

@@ -9,10 +9,12 @@
 // three quarters it is one in eight thousand (user/lb/README.md).
 //
 // A batch goes through in three passes, each the prefetch distance of the next:
-//   1. hash, prefetch_near
-//   2. find_near; where it misses, prefetch_far
-//   3. find_far where 2 missed; then touch a hit, or enter a new flow
+//   1. hash, near_slot, prefetch
+//   2. seek; where it finds nothing, prefetch_far
+//   3. hit_at what 2 found, else find; then touch a hit, or enter a new flow
 #pragma once
+
+#include <emmintrin.h>
 
 #include <cstddef>
 #include <functional>
@@ -73,22 +75,32 @@ class FlowTable {
   [[nodiscard]] const FlowReader& reader() const { return reader_; }
   [[nodiscard]] uint64_t hash(const FlowKey& key) const { return hash_(key); }
 
-  void prefetch_near(uint64_t hash) const { __builtin_prefetch(buckets_ + near_bucket(hash, buckets_n_)); }
-  void prefetch_far(uint64_t hash) const { __builtin_prefetch(buckets_ + far_bucket(hash, buckets_n_)); }
-  [[nodiscard]] FlowHit find_near(uint64_t hash, uint64_t now_ns) const {
-    return find_own(near_bucket(hash, buckets_n_), FlowTag(hash), to_tick(now_ns));
+  // The first slot of the near bucket.
+  [[nodiscard]] uint32_t near_slot(uint64_t hash) const { return near_bucket(hash, buckets_n_) * kBucketWays; }
+  // Into the second-level cache: the first one is full of the batch by the time that the line is looked at.
+  // always_inline, both: g++ 12 takes a function that only prefetches for one without effect, and drops the call.
+  [[gnu::always_inline]] void prefetch(uint32_t slot) const { __builtin_prefetch(&bucket_of(slot), 0, 2); }
+  [[gnu::always_inline]] void prefetch_far(uint64_t hash) const {
+    __builtin_prefetch(buckets_ + far_bucket(hash, buckets_n_), 0, 2);
   }
-  [[nodiscard]] FlowHit find_far(uint64_t hash, uint64_t now_ns) const {
-    return find_own(far_bucket(hash, buckets_n_), FlowTag(hash), to_tick(now_ns));
-  }
+
+  // The slot of the bucket that begins with `first` whose tag looks like the hash's, or kNoSlot. All that is known of
+  // it is 32 bits; hit_at says whether it is the flow's.
+  [[nodiscard]] uint32_t seek(uint32_t first, uint64_t hash) const;
+  // The live flow of that hash in this slot, if it is there.
+  [[nodiscard]] FlowHit hit_at(uint32_t slot, uint64_t hash, Tick now) const;
+  // In either bucket, wherever it lies.
   [[nodiscard]] FlowHit find(uint64_t hash, uint64_t now_ns) const {
-    const FlowHit hit = find_near(hash, now_ns);
-    return hit ? hit : find_far(hash, now_ns);
+    const FlowHit hit = find_own(near_bucket(hash, buckets_n_), hash, to_tick(now_ns));
+    return hit ? hit : find_own(far_bucket(hash, buckets_n_), hash, to_tick(now_ns));
   }
 
   // A packet of a flow that was found: renews it and moves its state. False, and nothing done, if the entry is no
   // longer the hit's: an earlier packet of the batch removed or moved it.
   bool touch(const FlowHit& hit, uint8_t tcp_flags, const FlowPolicy& policy, uint64_t now_ns);
+  // The same for a hit that was found just now, and without counting it: that is done for a batch at once.
+  void renew(const FlowHit& hit, uint8_t tcp_flags, const FlowTimeouts& timeouts, Tick now);
+  void count_hits(uint64_t n) { add(FlowCounter::hits, n); }
 
   // A flow that was not found, or that was removed just now.
   FlowEntry enter(uint64_t hash, const FlowKey& key, uint8_t tcp_flags, FlowOwner owner, const FlowPolicy& policy,
@@ -117,7 +129,8 @@ class FlowTable {
  private:
   FlowTable(std::span<std::byte> memory, const FlowGeometry& geometry, const FlowReader& reader);
 
-  [[nodiscard]] FlowHit find_own(uint32_t index, FlowTag tag, Tick now) const;
+  [[nodiscard]] FlowHit find_own(uint32_t index, uint64_t hash, Tick now) const;
+  [[nodiscard]] FlowBucket& bucket_of(uint32_t slot) const { return buckets_[slot / kBucketWays]; }
   void write(uint32_t slot, uint64_t place, uint64_t life, const FlowCold& cold);
   void free_slot(uint32_t slot, uint64_t life, FlowCounter why);
   void reclaim(uint32_t bucket, Tick now);
@@ -149,42 +162,44 @@ class FlowTable {
   FlowReader reader_;
 };
 
-// As find_in_bucket, for the owner: nothing changes while it looks, so every load is relaxed and no second look
-// taken.
-inline FlowHit FlowTable::find_own(uint32_t index, FlowTag tag, Tick now) const {
-  static_assert(kBucketWays == 4);
-  const FlowBucket& bucket = buckets_[index];
-  const auto place = [&](uint32_t way) { return load_word(bucket.place[way], std::memory_order_relaxed); };
-  const auto match = [&](uint32_t way) { return static_cast<uint32_t>(place(way) >> 32 == tag.low) << way; };
-  for (uint32_t matches = match(0) | match(1) | match(2) | match(3); matches != 0; matches &= matches - 1) {
-    const auto way = static_cast<uint32_t>(std::countr_zero(matches));
-    const uint64_t life = load_word(bucket.life[way], std::memory_order_relaxed);
-    if ((life & 0xffff) != tag.high || !is_live(life, now)) continue;
-    return {
-        .slot = index * kBucketWays + way, .service = service_of(life), .state = state_of(life), .place = place(way)};
+// All four at once: which of them matches is random, and a mispredicted branch costs more than the other three
+// comparisons. Plain loads: nothing changes while the owner looks. A second match, which one look-up in 2^31 meets,
+// is not looked for here.
+inline uint32_t FlowTable::seek(uint32_t first, uint64_t hash) const {
+  static_assert(kBucketWays == 4 && sizeof(FlowBucket::place) == 2 * sizeof(__m128i));
+  const auto* const place = reinterpret_cast<const float*>(bucket_of(first).place.data());
+  const __m128i tags = _mm_castps_si128(_mm_shuffle_ps(_mm_load_ps(place), _mm_load_ps(place + 4), 0b11'01'11'01));
+  const __m128i wanted = _mm_set1_epi32(static_cast<int>(FlowTag(hash).low));
+  const auto matches = static_cast<uint32_t>(_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(tags, wanted))));
+  return matches == 0 ? kNoSlot : first + static_cast<uint32_t>(std::countr_zero(matches));
+}
+
+inline FlowHit FlowTable::hit_at(uint32_t slot, uint64_t hash, Tick now) const {
+  const FlowTag tag(hash);
+  const uint64_t place = load_word(bucket_of(slot).place[slot % kBucketWays], std::memory_order_relaxed);
+  const uint64_t life = load_word(bucket_of(slot).life[slot % kBucketWays], std::memory_order_relaxed);
+  if (place >> 32 != tag.low || (life & 0xffff) != tag.high || !is_live(life, now)) return {};
+  return {.slot = slot, .service = service_of(life), .state = state_of(life), .place = place, .life = life};
+}
+
+inline FlowHit FlowTable::find_own(uint32_t index, uint64_t hash, Tick now) const {
+  for (uint32_t way = 0; way < kBucketWays; ++way) {
+    if (const FlowHit hit = hit_at(index * kBucketWays + way, hash, now)) return hit;
   }
   return {};
 }
 
-inline bool FlowTable::touch(const FlowHit& hit, uint8_t tcp_flags, const FlowPolicy& policy, uint64_t now_ns) {
-  FlowBucket& bucket = buckets_[hit.slot / kBucketWays];
-  uint64_t& word = bucket.life[hit.slot % kBucketWays];
-  const uint64_t life = load_word(word, std::memory_order_relaxed);
-  const uint64_t place = load_word(bucket.place[hit.slot % kBucketWays], std::memory_order_relaxed);
-  const FlowState before = state_of(life);
-  if (place != hit.place || before == FlowState::none) return false;
-  add(FlowCounter::hits, 1);
-  const FlowState after = next_state(before, tcp_flags);
-  const Tick deadline = to_tick(now_ns) + policy.timeouts.of(after);
-  const uint64_t renewed = (life & 0xfff8ffff) | static_cast<uint64_t>(after) << 16 | uint64_t{deadline} << 32;
-  if (renewed == life) return true;  // most packets of a busy flow: the line stays clean
+inline void FlowTable::renew(const FlowHit& hit, uint8_t tcp_flags, const FlowTimeouts& timeouts, Tick now) {
+  const FlowState after = next_state(hit.state, tcp_flags);
+  const Tick deadline = now + timeouts.of(after);
+  const uint64_t renewed = (hit.life & 0xfff8ffff) | static_cast<uint64_t>(after) << 16 | uint64_t{deadline} << 32;
+  if (renewed == hit.life) return;  // most packets of a busy flow: the line stays clean
   // relaxed: the entry is the same flow's as before, so readers may see either.
-  store_word(word, renewed, std::memory_order_relaxed);
-  if (before == FlowState::embryonic && after != before) {
-    uint64_t& counts = services_[service_of(life)].counts;
+  store_word(bucket_of(hit.slot).life[hit.slot % kBucketWays], renewed, std::memory_order_relaxed);
+  if (hit.state == FlowState::embryonic && after != hit.state) [[unlikely]] {
+    uint64_t& counts = services_[hit.service].counts;
     store_word(counts, load_word(counts, std::memory_order_relaxed) - 1, std::memory_order_relaxed);
   }
-  return true;
 }
 
 }  // namespace xdplb

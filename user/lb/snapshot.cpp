@@ -38,6 +38,7 @@ SnapshotTarget compile_target(const Target& target) {
   t.state = target.effective_state();
   if (t.state == TargetState::active && target.weight == 0) t.state = TargetState::draining;
   t.reachable = target.has_mac();
+  if (t.reachable && t.state != TargetState::down) t.keeps = {target.id, target.epoch};
   return t;
 }
 

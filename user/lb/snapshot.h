@@ -5,6 +5,7 @@
 // counter, can name them. Ids are small and dense enough for plain arrays.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -12,6 +13,7 @@
 
 #include "user/lb/config.h"
 #include "user/lb/flow_geometry.h"
+#include "user/lb/flow_layout.h"
 #include "user/lb/flow_state.h"
 #include "user/lb/tier.h"
 #include "user/lb/vip_table.h"
@@ -28,12 +30,11 @@ struct SnapshotTarget {
   bool exists = false;
   TargetState state = TargetState::down;
   bool reachable = false;  // its MAC is known
-  uint8_t reserved[5] = {};
+  uint8_t reserved = 0;
+  FlowTarget keeps{kNoTarget, 0};  // the flows that may stay: of its id and epoch, or of nobody
 
   // Whether a flow that was given to {this id, epoch} may stay with it.
-  [[nodiscard]] bool keeps_flows(uint16_t of_epoch) const {
-    return reachable && state != TargetState::down && epoch == of_epoch;
-  }
+  [[nodiscard]] bool keeps_flows(uint16_t of_epoch) const { return keeps.id != kNoTarget && keeps.epoch == of_epoch; }
 };
 static_assert(sizeof(SnapshotTarget) == 16);
 
@@ -71,6 +72,11 @@ struct Snapshot {
   std::vector<SnapshotTarget> targets;    // by id
   std::vector<SnapshotService> services;  // by id
   Tier tier;                              // of balancers; may be none
+
+  [[nodiscard]] bool keeps_flows(FlowTarget target) const {
+    return target.id < targets.size() &&
+           std::bit_cast<uint32_t>(targets[target.id].keeps) == std::bit_cast<uint32_t>(target);
+  }
 
   // The steering hash: equal on every balancer that has the same seed, whatever its architecture.
   [[nodiscard]] uint64_t steering_hash(const FlowKey& key, HashFields fields) const {

@@ -13,15 +13,6 @@ uint16_t service_of(const VipTable& vips, const PacketInfo& info) {
   return vips.match(info.key.dst, info.key.protocol, info.key.dst_port);
 }
 
-// Whether the packet is looked up as a flow, and may become one.
-bool is_flow(PacketKind kind) {
-  return kind == PacketKind::transport || kind == PacketKind::other || kind == PacketKind::first_fragment;
-}
-
-bool keeps_flows(const Snapshot& snapshot, FlowTarget target) {
-  return target.id < snapshot.targets.size() && snapshot.targets[target.id].keeps_flows(target.epoch);
-}
-
 // By the service's table; no_target where it has none.
 void choose(const Snapshot& snapshot, PacketColumns& packets, uint32_t i) {
   const SnapshotService& service = snapshot.services[packets.service[i]];
@@ -35,40 +26,62 @@ Steering::Steering(const SteeringParts& parts) : parts_(parts), fragments_(parts
 
 void Steering::steer(const Snapshot& snapshot, PacketColumns& packets, uint32_t count, uint64_t now_ns) {
   look_up(snapshot, packets, count);
-  find(packets, count, now_ns);
+  find(packets, count);
   decide(snapshot, packets, count, now_ns);
 }
 
 // One loop for both, because buckets come from memory at a pace of their own: matching the next packet fills the
 // time.
 void Steering::look_up(const Snapshot& snapshot, PacketColumns& packets, uint32_t count) const {
+  const FlowTable& flows = *parts_.flows;
   for (uint32_t i = 0; i < count; ++i) {
-    packets.service[i] = kNoService;
-    if (packets.fate[i] != Fate::forward) continue;
-    packets.service[i] = service_of(snapshot.vips, packets.info[i]);
+    const PacketInfo& info = packets.info[i];
+    if (packets.fate[i] != Fate::forward || info.kind != PacketKind::transport) [[unlikely]] {
+      look_up_other(snapshot, packets, i);
+      continue;
+    }
+    packets.service[i] = snapshot.vips.match(info.key.dst, info.key.protocol, info.key.dst_port);
+    packets.slot[i] = kNoSlot;
     if (packets.service[i] == kNoService) {
       packets.drop(i, Reason::no_service);
-    } else if (packets.info[i].kind == PacketKind::later_fragment) {
-      packets.hash[i] = fragments_.hash(fragment_key(packets.info[i]));
-    } else {
-      packets.hash[i] = parts_.flows->hash(packets.info[i].key);
-      parts_.flows->prefetch_near(packets.hash[i]);
+      continue;
     }
+    const uint64_t hash = flows.hash(info.key);
+    const uint32_t slot = flows.near_slot(hash);
+    flows.prefetch(slot);
+    packets.hash[i] = hash;
+    packets.slot[i] = slot;
   }
 }
 
-void Steering::find(PacketColumns& packets, uint32_t count, uint64_t now_ns) const {
+void Steering::look_up_other(const Snapshot& snapshot, PacketColumns& packets, uint32_t i) const {
+  packets.service[i] = kNoService;
+  packets.slot[i] = kNoSlot;
+  if (packets.fate[i] != Fate::forward) return;
+  const PacketInfo& info = packets.info[i];
+  packets.service[i] = service_of(snapshot.vips, info);
+  if (packets.service[i] == kNoService) {
+    packets.drop(i, Reason::no_service);
+  } else if (info.kind == PacketKind::later_fragment) {
+    packets.hash[i] = fragments_.hash(fragment_key(info));
+  } else {
+    packets.hash[i] = parts_.flows->hash(info.key);
+    parts_.flows->prefetch(parts_.flows->near_slot(packets.hash[i]));
+  }
+}
+
+void Steering::find(PacketColumns& packets, uint32_t count) const {
   for (uint32_t i = 0; i < count; ++i) {
-    if (packets.fate[i] != Fate::forward || !is_flow(packets.info[i].kind)) continue;
-    packets.hit[i] = parts_.flows->find_near(packets.hash[i], now_ns);
-    if (!packets.hit[i]) parts_.flows->prefetch_far(packets.hash[i]);
+    if (packets.slot[i] == kNoSlot) continue;
+    packets.slot[i] = parts_.flows->seek(packets.slot[i], packets.hash[i]);
+    if (packets.slot[i] == kNoSlot) parts_.flows->prefetch_far(packets.hash[i]);
   }
 }
 
-inline bool Steering::follow(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, const FlowHit& hit,
-                             uint64_t now_ns) {
+bool Steering::follow(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, const FlowHit& hit,
+                      uint64_t now_ns) {
   const uint8_t tcp_flags = packets.info[i].tcp_flags;
-  if (starts_anew(hit.state, tcp_flags) || !keeps_flows(snapshot, hit.target())) {
+  if (starts_anew(hit.state, tcp_flags) || !snapshot.keeps_flows(hit.target())) {
     parts_.flows->remove(hit);
     return false;
   }
@@ -82,15 +95,25 @@ inline bool Steering::follow(const Snapshot& snapshot, PacketColumns& packets, u
 }
 
 void Steering::decide(const Snapshot& snapshot, PacketColumns& packets, uint32_t count, uint64_t now_ns) {
+  FlowTable& flows = *parts_.flows;
+  const Tick now = to_tick(now_ns);
+  uint32_t hits = 0;
   for (uint32_t i = 0; i < count; ++i) {
-    if (packets.fate[i] != Fate::forward) continue;
     // Nearly all packets: of a flow that was found and goes on as before.
-    if (packets.info[i].kind == PacketKind::transport && packets.hit[i] &&
-        follow(snapshot, packets, i, packets.hit[i], now_ns)) {
-      continue;
+    if (packets.slot[i] != kNoSlot) {
+      const FlowHit hit = flows.hit_at(packets.slot[i], packets.hash[i], now);
+      const uint8_t tcp_flags = packets.info[i].tcp_flags;
+      if (hit && snapshot.keeps_flows(hit.target()) && !starts_anew(hit.state, tcp_flags)) {
+        flows.renew(hit, tcp_flags, snapshot.services[packets.service[i]].policy.timeouts, now);
+        packets.target[i] = hit.target().id;
+        packets.flow[i] = FlowUse::hit;
+        ++hits;
+        continue;
+      }
     }
-    decide_other(snapshot, packets, i, now_ns);
+    if (packets.fate[i] == Fate::forward) decide_other(snapshot, packets, i, now_ns);
   }
+  flows.count_hits(hits);
 }
 
 void Steering::decide_other(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, uint64_t now_ns) {
@@ -109,8 +132,7 @@ void Steering::decide_other(const Snapshot& snapshot, PacketColumns& packets, ui
 
 void Steering::decide_flow(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, uint64_t now_ns) {
   const PacketInfo& info = packets.info[i];
-  FlowHit hit = packets.hit[i];
-  if (!hit) hit = parts_.flows->find_far(packets.hash[i], now_ns);
+  const FlowHit hit = parts_.flows->find(packets.hash[i], now_ns);
   if (hit && follow(snapshot, packets, i, hit, now_ns)) {
     if (info.kind != PacketKind::first_fragment) return;
   } else {
@@ -118,7 +140,7 @@ void Steering::decide_flow(const Snapshot& snapshot, PacketColumns& packets, uin
     // takes no new flows, the table would choose another one than the flow has.
     const bool look_elsewhere = snapshot.any_draining || parts_.orphans;
     const FlowHit there = look_elsewhere ? find_elsewhere(packets.hash[i], now_ns) : FlowHit{};
-    if (there && keeps_flows(snapshot, there.target()) && !starts_anew(there.state, info.tcp_flags)) {
+    if (there && snapshot.keeps_flows(there.target()) && !starts_anew(there.state, info.tcp_flags)) {
       packets.target[i] = there.target().id;
     } else {
       choose(snapshot, packets, i);
@@ -141,7 +163,7 @@ void Steering::decide_first_fragment(const Snapshot& snapshot, PacketColumns& pa
   const FragmentDecision decision{target, packets.service[i], static_cast<uint32_t>(packets.hash[i])};
   const uint64_t datagram = fragments_.hash(fragment_key(packets.info[i]));
   const FragmentDecision inforce = fragments_.publish(datagram, decision, now_ns, parts_.fragment_ttl_ns).decision;
-  if (keeps_flows(snapshot, inforce.target)) packets.target[i] = inforce.target.id;
+  if (snapshot.keeps_flows(inforce.target)) packets.target[i] = inforce.target.id;
   if (firsts_count_ < firsts_.size()) firsts_[firsts_count_++] = {datagram, inforce};
 }
 
@@ -149,7 +171,7 @@ void Steering::decide_error(const Snapshot& snapshot, PacketColumns& packets, ui
   FlowHit hit = parts_.flows->find(packets.hash[i], now_ns);
   // The error comes from a router, so RSS puts it on a queue that has nothing to do with the flow's.
   if (!hit) hit = find_elsewhere(packets.hash[i], now_ns);
-  if (hit && keeps_flows(snapshot, hit.target())) {
+  if (hit && snapshot.keeps_flows(hit.target())) {
     packets.target[i] = hit.target().id;
     packets.flow[i] = FlowUse::hit;
   } else {
@@ -179,7 +201,7 @@ void Steering::follow_first(const Snapshot& snapshot, PacketColumns& packets, ui
     packets.fate[i] = Fate::hold;
     return;
   }
-  if (!keeps_flows(snapshot, decision->target)) {
+  if (!snapshot.keeps_flows(decision->target)) {
     packets.drop(i, Reason::no_target);
     return;
   }

@@ -2,8 +2,8 @@
 // is the prefetch distance of the next. One per worker, used by its thread alone; what workers share (other tables,
 // fragments) it reads without waiting. No step allocates or calls out; the clock is an argument.
 //
-// The steps, in order: look_up (the service, and ask for the flow's bucket), find (the near bucket, ask for the far
-// one), decide. A packet that a step drops keeps the Reason; the steps after it pass over it.
+// The steps, in order: look_up (the service, and ask for the flow's bucket), find (the slot in the near bucket, else
+// ask for the far one), decide. A packet that a step drops keeps the Reason; the steps after it pass over it.
 //
 // The rules, as decide applies them:
 //   - a later fragment follows what the first one of its datagram was given; until that is known it is held;
@@ -47,7 +47,7 @@ struct PacketColumns {
   uint16_t service[kMaxBatch];
   uint16_t target[kMaxBatch];
   uint64_t hash[kMaxBatch];  // of the flow, or of the datagram for a later fragment; keyed by the placement secret
-  FlowHit hit[kMaxBatch];
+  uint32_t slot[kMaxBatch];  // of the flow table, where the flow seems to be; kNoSlot: to be looked for elsewhere
   FlowUse flow[kMaxBatch];
   uint8_t peer[kMaxBatch];  // member of the tier
 
@@ -74,7 +74,7 @@ class Steering {
   // The service, by destination, protocol and port; ICMP and later fragments by their own rules. Then the flow's
   // bucket is asked for.
   void look_up(const Snapshot& snapshot, PacketColumns& packets, uint32_t count) const;
-  void find(PacketColumns& packets, uint32_t count, uint64_t now_ns) const;
+  void find(PacketColumns& packets, uint32_t count) const;
   void decide(const Snapshot& snapshot, PacketColumns& packets, uint32_t count, uint64_t now_ns);
 
   // All steps at once.
@@ -95,6 +95,7 @@ class Steering {
     uint64_t datagram = 0;
     FragmentDecision decision;
   };
+  void look_up_other(const Snapshot& snapshot, PacketColumns& packets, uint32_t i) const;
   void decide_other(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, uint64_t now_ns);
   void decide_flow(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, uint64_t now_ns);
   void decide_error(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, uint64_t now_ns);
