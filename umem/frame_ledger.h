@@ -17,6 +17,7 @@
 
 #include "umem/frame.h"
 #include "user/base/check.h"
+#include "user/base/lines.h"
 
 namespace xdplb {
 
@@ -83,7 +84,7 @@ class FrameLedger {
   [[nodiscard]] uint32_t count(FrameOwner owner) const;
 
  private:
-  std::vector<FrameOwner> owners_;  // by frame index
+  LineVector<FrameOwner> owners_;  // by frame index
 };
 
 }  // namespace xdplb

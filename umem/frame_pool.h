@@ -10,10 +10,11 @@
 #include "umem/frame.h"
 #include "umem/frame_ledger.h"
 #include "user/base/check.h"
+#include "user/base/lines.h"
 
 namespace xdplb {
 
-class FramePool {
+class alignas(kLineBytes) FramePool {
  public:
   explicit FramePool(uint32_t frames);
   // Ports keep a reference to it.
@@ -62,7 +63,7 @@ class FramePool {
 
  private:
   FrameLedger ledger_;
-  std::vector<uint32_t> free_;  // frame indices; the first free_count_ are valid
+  LineVector<uint32_t> free_;  // frame indices; the first free_count_ are valid
   uint32_t free_count_;
 };
 

@@ -52,7 +52,7 @@ struct PortCounters {
   uint64_t fill_starved = 0;  // refills that found the pool empty: a bug in the sizing
 };
 
-class Port {
+class alignas(kLineBytes) Port {
  public:
   Port(PortId id, FrameArea area, PortRings rings, PortKernel& kernel, FramePool& pool);
   Port(const Port&) = delete;

@@ -3,7 +3,8 @@
 //
 // What that rests on. The key goes through NH, the hash of UMAC (Black, Halevi, Krawczyk, Krovetz, Rogaway 1999):
 // each pair of words is added to two secret words and multiplied in full, and the products are summed. Any two
-// different keys have the same sum for at most one in 2^64 secrets, whatever the keys are. The sum is folded into 64
+// different keys have the same sum for at most one in 2^64 choices of the secret words, whatever the keys are. (The
+// words are drawn from the 64 bits of the secret by SplitMix64; nobody sees them.) The sum is folded into 64
 // bits by one more multiplication with two secret words; that its bits are then evenly spread is experience (it is
 // the last step of wyhash) and not proof. Hashes are never shown to anybody.
 //

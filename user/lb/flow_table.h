@@ -22,6 +22,7 @@
 #include <span>
 #include <vector>
 
+#include "user/base/lines.h"
 #include "user/lb/flow_geometry.h"
 #include "user/lb/flow_reader.h"
 
@@ -56,7 +57,7 @@ struct FlowAdoption {
   uint64_t invalid = 0;   // contents that no table of ours can have
 };
 
-class FlowTable {
+class alignas(kLineBytes) FlowTable {
  public:
   // A new table in memory of at least flow_geometry(flows).region_bytes that reads as zeros, 64-byte aligned.
   static Result<FlowTable> create(std::span<std::byte> memory, uint32_t flows, uint64_t secret);
@@ -157,7 +158,7 @@ class FlowTable {
   FlowCold* cold_;
   uint32_t buckets_n_;
   uint32_t sweep_next_ = 0;
-  std::vector<uint64_t> pages_;  // a bit for each page of buckets: whether this owner knew a flow there
+  LineVector<uint64_t> pages_;  // a bit for each page of buckets: whether this owner knew a flow there
   FlowHash hash_;
   FlowReader reader_;
 };

@@ -5,9 +5,9 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <memory>
 
 #include "user/base/limits.h"
+#include "user/base/lines.h"
 #include "user/base/reason.h"
 
 namespace xdplb {
@@ -43,9 +43,9 @@ struct alignas(128) WorkerCounters {
   Counter frames_free;
   Counter frames_total;
   // By id: what was sent to a target, and for a service; a page each is touched only where ids are in use.
-  std::unique_ptr<TrafficCounter[]> targets = std::make_unique<TrafficCounter[]>(kMaxTargets);
-  std::unique_ptr<TrafficCounter[]> services = std::make_unique<TrafficCounter[]>(kMaxServices);
-  std::unique_ptr<Counter[]> service_drops = std::make_unique<Counter[]>(kMaxServices);
+  LineVector<TrafficCounter> targets{kMaxTargets};
+  LineVector<TrafficCounter> services{kMaxServices};
+  LineVector<Counter> service_drops{kMaxServices};
 
   void drop(Reason reason, uint64_t n = 1) { drops[static_cast<size_t>(reason)].add(n); }
   [[nodiscard]] uint64_t dropped() const {

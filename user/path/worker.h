@@ -72,7 +72,7 @@ struct WorkerParts {
   WorkerObserver* observer = nullptr;  // may be null
 };
 
-class Worker {
+class alignas(kLineBytes) Worker {
  public:
   explicit Worker(WorkerParts parts);
   Worker(const Worker&) = delete;

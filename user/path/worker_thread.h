@@ -32,7 +32,7 @@ struct WaitOptions {
 
 std::string to_string(const WaitOptions& wait);
 
-class WorkerThread {
+class alignas(kLineBytes) WorkerThread {
  public:
   // Starts at once. cpu < 0: not pinned.
   static Result<std::unique_ptr<WorkerThread>> start(std::unique_ptr<Worker> worker, const std::string& name, int cpu,
