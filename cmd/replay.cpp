@@ -31,15 +31,6 @@ const char* to_string(Verdict verdict) {
   return "?";
 }
 
-const char* to_string(FlowUse use) {
-  switch (use) {
-    case FlowUse::none: return "none";
-    case FlowUse::hit: return "hit";
-    case FlowUse::entered: return "new";
-  }
-  return "?";
-}
-
 // Names by id.
 struct Names {
   explicit Names(const Config& config) {

@@ -192,10 +192,11 @@ class ConfigReader {
     }
     const auto [group, is_new] = groups_.try_emplace(name);
     if (!is_new) errors_.set(object.path_of("name"), fmt::format("\"{}\" is the name of another group too", name));
+    auto& uses = group->second;  // clang 14 captures no structured binding
     std::unordered_set<uint32_t> listed;
     object.require("targets");
     object.array("targets", [&](const json& element, const std::string& where) {
-      read_use(element, where, false, listed, group->second);
+      read_use(element, where, false, listed, uses);
     });
     object.refuse_unknown_keys();
   }

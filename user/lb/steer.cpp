@@ -22,6 +22,15 @@ void choose(const Snapshot& snapshot, PacketColumns& packets, uint32_t i) {
 
 }  // namespace
 
+const char* to_string(FlowUse use) {
+  switch (use) {
+    case FlowUse::none: return "none";
+    case FlowUse::hit: return "hit";
+    case FlowUse::entered: return "new";
+  }
+  return "?";
+}
+
 Steering::Steering(const SteeringParts& parts) : parts_(parts), fragments_(parts.fragments, parts.fragment_secret) {}
 
 void Steering::steer(const Snapshot& snapshot, PacketColumns& packets, uint32_t count, uint64_t now_ns) {

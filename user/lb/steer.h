@@ -38,6 +38,8 @@ enum class Fate : uint8_t {
 };
 
 enum class FlowUse : uint8_t { none, hit, entered };
+// "none", "hit", "new": as replay and capture say it.
+const char* to_string(FlowUse use);
 
 // What is known of each packet of a batch, by column: filled from parsing on, step by step.
 struct PacketColumns {

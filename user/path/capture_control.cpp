@@ -37,15 +37,6 @@ Result<std::optional<Reason>> reason_of(const std::string& name) {
   return fail("Unknown reason [{}]; `xdplb stats --json` lists them", name);
 }
 
-const char* to_string(FlowUse use) {
-  switch (use) {
-    case FlowUse::none: return "none";
-    case FlowUse::hit: return "hit";
-    case FlowUse::entered: return "new";
-  }
-  return "?";
-}
-
 }  // namespace
 
 Result<CaptureFilter> CaptureControl::filter_of(const CaptureRequest& request) const {

@@ -202,9 +202,8 @@ std::string Account::why_ignored(const FlowHit& hit, const PacketInfo& info) con
   if (target.id >= targets.size() || !targets[target.id].keeps_flows(target.epoch)) {
     if (const TargetChange* change = now_.history->of(target); change != nullptr) return change->text();
     const bool is_there = target.id < targets.size() && targets[target.id].epoch == target.epoch;
-    return is_there
-               ? fmt::format("{} is {}", name_of(target.id), what_it_takes(*target_of(*now_.config, target.id)))
-               : "its target is gone";
+    return is_there ? fmt::format("{} is {}", name_of(target.id), what_it_takes(*target_of(*now_.config, target.id)))
+                    : "its target is gone";
   }
   const bool anew = info.kind != PacketKind::icmp_error && starts_anew(hit.state, info.tcp_flags);
   return anew ? "a SYN after its end begins a new one" : "";

@@ -70,7 +70,7 @@ TEST_CASE("a screen of rates: the largest first, all sections, within its size")
 }
 
 TEST_CASE("every size has a screen") {
-  for (const size_t height : {1, 2, 3, 5, 8, 24, 200}) {
+  for (const size_t height : std::initializer_list<size_t>{1, 2, 3, 5, 8, 24, 200}) {
     CAPTURE(height);
     const auto shown = lines(rates_text(at(0, 1), at(2, 3), {40, height}));
     CHECK(shown.size() <= height);
