@@ -4,12 +4,18 @@
 
 namespace xdplb {
 
+LiveTargets live_targets(const ConfigStore& store) {
+  LiveTargets live;
+  if (!store.daemon_running()) return live;
+  const auto stats = read_stats(store.name());
+  if (!stats) return live;
+  for (const TargetStats& target : stats->targets) live[target.name] = target;
+  return live;
+}
+
 std::map<std::string, uint64_t> live_flows(const ConfigStore& store) {
   std::map<std::string, uint64_t> flows;
-  if (!store.daemon_running()) return flows;
-  const auto stats = read_stats(store.name());
-  if (!stats) return flows;
-  for (const TargetStats& target : stats->targets) flows[target.name] = target.flows;
+  for (const auto& [name, target] : live_targets(store)) flows[name] = target.flows;
   return flows;
 }
 

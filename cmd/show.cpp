@@ -144,7 +144,7 @@ nlohmann::ordered_json to_json(const ConfigStore& store, const StoredConfig& sto
     }
   }
   json["file"] = config.origin.file.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(config.origin.file);
-  json["services"] = services_to_json(config, live_flows(store));
+  json["services"] = services_to_json(config, live_targets(store));
   json["vips"] = nlohmann::ordered_json::array();
   for (const ShownVip& vip : all_vips(config, store.name().text())) {
     json["vips"].push_back(
@@ -166,7 +166,7 @@ Result<int> run(const std::string& shm, bool json) {
     print_default_service(stored->config, *service);
     print_targets(known_targets(*store, stored->config, *service));
   }
-  print_services(stored->config, live_flows(*store));
+  print_services(stored->config, live_targets(*store));
   for (const ShownVip& vip : all_vips(stored->config, shm)) {
     fmt::print("VIP: {} (service {}, fallback {}, from {})\n", vip.vip, vip.service, vip.fallback, vip.source);
   }

@@ -9,7 +9,6 @@ namespace xdplb {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Flows = std::map<std::string, uint64_t>;
 
 std::string ports_text(const PortRange& range) {
   return range.first == range.last ? std::to_string(range.first) : fmt::format("{}-{}", range.first, range.last);
@@ -29,9 +28,30 @@ std::string listen_text(const Service& service) {
   return fmt::format("{}", fmt::join(all, ", "));
 }
 
-std::string mac_text(const Target& target) {
-  if (target.has_mac()) return to_string(target.effective_mac());
-  return target.address ? to_string(*target.address) : "no MAC";
+const TargetStats* find_live(const LiveTargets& live, const Target& target) {
+  const auto found = live.find(target.name);
+  return found == live.end() ? nullptr : &found->second;
+}
+
+// Its own, or the one that the daemon has found; zero: none.
+MacAddr mac_of(const Target& target, const TargetStats* live) {
+  return target.has_mac() || live == nullptr ? target.effective_mac() : live->mac;
+}
+
+// ", 192.168.1.2 unreachable"; nothing of a target that has a MAC of its own.
+std::string reach_text(const Target& target, const TargetStats* live) {
+  if (target.has_mac() || !target.address) return "";
+  return fmt::format(", {}{}", to_string(*target.address),
+                     live == nullptr ? "" : fmt::format(" {}", to_string(live->reach)));
+}
+
+// Where a daemon runs, it knows whether a target that is known by address is there.
+size_t count_usable(const Config& config, const Service& service, const LiveTargets& live) {
+  return static_cast<size_t>(std::count_if(service.targets.begin(), service.targets.end(), [&](const TargetUse& use) {
+    const Target& target = config.targets[use.target];
+    const TargetStats* known = find_live(live, target);
+    return takes_new_flows(config, use) && (known == nullptr || !mac_of(target, known).is_zero());
+  }));
 }
 
 // The default service of `init` has its lines already.
@@ -39,30 +59,33 @@ bool is_shown(const Config& config, const Service& service) {
   return !service.is_default || config.origin.names_default;
 }
 
-void print_targets(const Config& config, const Service& service, const Flows& flows) {
+void print_targets(const Config& config, const Service& service, const LiveTargets& live) {
   size_t width = 0;
   for (const TargetUse& use : service.targets) width = std::max(width, config.targets[use.target].name.size());
   for (const TargetUse& use : service.targets) {
     const Target& target = config.targets[use.target];
     const uint32_t weight = use.weight.value_or(target.weight);
-    const auto counted = flows.find(target.name);
-    fmt::print("  {:<{}}  {:<17}  {}{}{}\n", target.name, width, mac_text(target), state_and_mark(target),
-               weight == 1 ? "" : fmt::format(", weight {}", weight),
-               counted == flows.end() ? "" : fmt::format(", {} live flows", counted->second));
+    const TargetStats* known = find_live(live, target);
+    const MacAddr mac = mac_of(target, known);
+    fmt::print("  {:<{}}  {:<17}  {}{}{}{}\n", target.name, width, mac.is_zero() ? "no MAC" : to_string(mac),
+               state_and_mark(target), weight == 1 ? "" : fmt::format(", weight {}", weight),
+               reach_text(target, known), known == nullptr ? "" : fmt::format(", {} live flows", known->flows));
   }
 }
 
-Json target_to_json(const Config& config, const TargetUse& use, const Flows& flows) {
+Json target_to_json(const Config& config, const TargetUse& use, const LiveTargets& live) {
   const Target& target = config.targets[use.target];
-  const auto counted = flows.find(target.name);
+  const TargetStats* known = find_live(live, target);
+  const MacAddr mac = mac_of(target, known);
   return {{"name", target.name},
-          {"mac", target.has_mac() ? Json(to_string(target.effective_mac())) : Json()},
+          {"mac", mac.is_zero() ? Json() : Json(to_string(mac))},
           {"address", target.address ? Json(to_string(*target.address)) : Json()},
           {"weight", use.weight.value_or(target.weight)},
           {"state", enum_name(kTargetStateNames, target.effective_state())},
           {"by_hand", target.by_hand.has_value()},
           {"state_in_file", enum_name(kTargetStateNames, target.state)},
-          {"flows", counted == flows.end() ? Json() : Json(counted->second)}};
+          {"reach", known == nullptr ? Json() : Json(to_string(known->reach))},
+          {"flows", known == nullptr ? Json() : Json(known->flows)}};
 }
 
 }  // namespace
@@ -78,18 +101,18 @@ std::string state_and_mark(const Target& target) {
   return text;
 }
 
-void print_services(const Config& config, const Flows& flows) {
+void print_services(const Config& config, const LiveTargets& live) {
   if (config.origin.file.empty()) return;
   fmt::print("File: {}\n", config.origin.file);
   for (const Service& service : config.services) {
     if (!is_shown(config, service)) continue;
     fmt::print("Service: {}, {}; {} of {} targets usable, {} needed\n", service.name, listen_text(service),
-               count_usable_targets(config, service), service.targets.size(), service.need);
-    print_targets(config, service, flows);
+               count_usable(config, service, live), service.targets.size(), service.need);
+    print_targets(config, service, live);
   }
 }
 
-Json services_to_json(const Config& config, const Flows& flows) {
+Json services_to_json(const Config& config, const LiveTargets& live) {
   Json json = Json::array();
   if (config.origin.file.empty()) return json;
   for (const Service& service : config.services) {
@@ -97,9 +120,9 @@ Json services_to_json(const Config& config, const Flows& flows) {
     Json one = {{"name", service.name},
                 {"table_size", service.table_size},
                 {"need", service.need},
-                {"usable", count_usable_targets(config, service)},
+                {"usable", count_usable(config, service, live)},
                 {"targets", Json::array()}};
-    for (const TargetUse& use : service.targets) one["targets"].push_back(target_to_json(config, use, flows));
+    for (const TargetUse& use : service.targets) one["targets"].push_back(target_to_json(config, use, live));
     json.push_back(std::move(one));
   }
   return json;

@@ -7,7 +7,7 @@ import signal
 import pytest
 from lab import Lab, names
 from support.connections import Connections, serve_echo
-from support.daemon import Daemon
+from support.daemon import Daemon, xdplb
 from support.faults import must_fail, wait_said
 from support.programs import CTRAFFIC_PORT
 from support.wait import wait_until
@@ -159,3 +159,8 @@ def test_an_address_that_nobody_has_holds_nobody_up(lab, file, family):
         with Connections(lab.client, lab.vip4, CONNECTIONS) as opened:
             assert set(opened.server.values()) == set(file.addresses)
         assert macs(daemon)["nobody"] is None
+        shown = xdplb(lab.lb, "show").stdout
+        assert f"{len(file.addresses)} of {len(file.addresses) + 1} targets usable" in shown
+        assert re.search(r"^  nobody  no MAC +active, \S+ unreachable, 0 live flows$", shown, re.MULTILINE)
+        first = names.servers(lab.spec)[0]
+        assert re.search(rf"^  {first.name}  {first.mac(names.SEGMENT)}  active, \S+ reachable, \d+ live", shown, re.MULTILINE)
