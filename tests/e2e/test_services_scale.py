@@ -7,7 +7,7 @@ import time
 
 from lab import Lab, names
 from support.connections import Connections, serve_echo
-from support.daemon import Daemon, xdplb
+from support.daemon import Daemon
 from support.faults import wait_said
 from support.programs import CTRAFFIC_PORT
 from support.wait import wait_until
@@ -41,10 +41,6 @@ def config(lab: Lab) -> dict:
     return {"version": 1, "targets": sum(groups, []), "services": services}
 
 
-def generation_in_force(lab: Lab) -> int:
-    return json.loads(xdplb(lab.lb, "show", "--json").stdout)["daemon"].get("generation", 0)
-
-
 def test_a_change_of_one_target_among_4096_services(lab, tmp_path):
     serve_echo(lab)
     made = config(lab)
@@ -63,7 +59,7 @@ def test_a_change_of_one_target_among_4096_services(lab, tmp_path):
             began = time.monotonic()
             daemon.process.send_signal(signal.SIGHUP)
             wait_said(daemon, rf"^generation 2: target \[{re.escape(gone['name'])}\] is draining \(was active\)$")
-            wait_until(lambda: generation_in_force(lab) == 2, timeout=60, what="generation 2 in force")
+            wait_until(lambda: daemon.stats().report["generation"] == 2, timeout=60, what="generation 2 in force")
             print(f"a change of a target of {SERVICES // GROUPS} services: in force after {time.monotonic() - began:.2f} s")
             assert opened.exchange() == before
             with Connections(lab.client, lab.vip4, CONNECTIONS) as late:
