@@ -214,14 +214,18 @@ void Daemon::inspect() {
     try_build_plane();
     return;
   }
+  std::vector<LinkInfo> links;  // those that answer
   for (const PlaneDevice& built : plane_->devices()) {
-    const std::string why = what_changed(built);
-    if (why.empty()) continue;
-    lose_plane(why);  // and with it the list that we go through
-    return;
+    const auto link = query_link(built.link.name);
+    const std::string why = what_changed(built, link);
+    if (!why.empty()) {
+      lose_plane(why);  // and with it the list that we go through
+      return;
+    }
+    if (link) links.push_back(*link);
   }
-  egress_dropped_ = egress_dropped_before_ + plane_->egress_dropped();
-  device_stats_ = plane_->device_stats();
+  egress_dropped_ = egress_dropped_before_ + plane_->egress_dropped(links);
+  device_stats_ = plane_->device_stats(links);
   if (plane_->follow_egress()) {
     const Modes before = modes_;
     modes_ = plane_->modes();
@@ -232,8 +236,7 @@ void Daemon::inspect() {
 }
 
 // Empty where it is as it was.
-std::string Daemon::what_changed(const PlaneDevice& built) const {
-  const auto link = query_link(built.link.name);
+std::string Daemon::what_changed(const PlaneDevice& built, const Result<LinkInfo>& link) const {
   if (!link && link.error().sys_errno != ENODEV) return "";  // no answer is not an answer
   if (!link) return fmt::format("[{}] is gone", built.link.name);
   if (link->ifindex != built.link.ifindex) return fmt::format("[{}] was deleted and made anew", link->name);
@@ -296,7 +299,9 @@ void Daemon::put_in_place(std::unique_ptr<DataPlane> plane) {
   plane_ = std::move(plane);
   modes_ = plane_->modes();
   set_neighbour_device(*plane_);
-  device_stats_ = plane_->device_stats();
+  std::vector<LinkInfo> links;
+  for (const PlaneDevice& device : plane_->devices()) links.push_back(device.link);
+  device_stats_ = plane_->device_stats(links);
   slots_->flows->name_services(config_);  // now that there are tables, perhaps more than before
   serve_tier();
 }

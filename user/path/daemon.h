@@ -83,7 +83,7 @@ class Daemon {
   void serve_tier();
   void on_link_events();
   void inspect();
-  [[nodiscard]] std::string what_changed(const PlaneDevice& built) const;
+  [[nodiscard]] std::string what_changed(const PlaneDevice& built, const Result<LinkInfo>& link) const;
   [[nodiscard]] std::string what_became_of_program(const LinkInfo& link) const;
   void lose_plane(const std::string& why);
   void try_build_plane();

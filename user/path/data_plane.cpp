@@ -220,21 +220,21 @@ bool DataPlane::follow_egress() {
   return live_way_ && live_way_->follow(rigs_);
 }
 
-std::vector<DeviceStats> DataPlane::device_stats() const {
+std::vector<DeviceStats> DataPlane::device_stats(std::span<const LinkInfo> now) const {
   std::vector<DeviceStats> all;
-  for (const PlaneDevice& device : devices_) {
-    const auto link = query_link(device.link.ifindex);
+  for (const LinkInfo& link : now) {
     const bool again = one_arm() && !all.empty();
-    if (link && !again) {
-      all.push_back({link->name, link->rx_dropped, link->rx_missed, link->rx_errors, link->tx_dropped});
-    }
+    if (!again) all.push_back({link.name, link.rx_dropped, link.rx_missed, link.rx_errors, link.tx_dropped});
   }
   return all;
 }
 
-uint64_t DataPlane::egress_dropped() const {
-  const auto link = query_link(egress().link.ifindex);
-  return link ? link->tx_dropped - std::min(link->tx_dropped, egress().link.tx_dropped) : 0;
+uint64_t DataPlane::egress_dropped(std::span<const LinkInfo> now) const {
+  for (const LinkInfo& link : now) {
+    if (link.ifindex != egress().link.ifindex) continue;
+    return link.tx_dropped - std::min(link.tx_dropped, egress().link.tx_dropped);
+  }
+  return 0;
 }
 
 bool DataPlane::completes_checksums() const {
