@@ -1,5 +1,6 @@
 // xdplb lb: the balancer itself, in the foreground until SIGINT or SIGTERM.
 #include <CLI/CLI.hpp>
+#include <array>
 #include <bit>
 
 #include "cmd/command.h"
@@ -26,25 +27,28 @@ struct Words {
   bool adaptive = false;
 };
 
-Result<ZeroCopy> parse_zero_copy(const std::string& text) {
-  if (text == "auto") return ZeroCopy::automatic;
-  if (text == "force") return ZeroCopy::force;
-  if (text == "off") return ZeroCopy::off;
-  return fail("Invalid --zerocopy [{}]: auto, force or off", text);
-}
+// An option that takes one of three words.
+template <typename Choice>
+struct Choices {
+  const char* option;
+  std::array<std::pair<std::string_view, Choice>, 3> words;
+};
 
-Result<ChecksumChoice> parse_checksum(const std::string& text) {
-  if (text == "auto") return ChecksumChoice::automatic;
-  if (text == "complete") return ChecksumChoice::complete;
-  if (text == "none") return ChecksumChoice::none;
-  return fail("Invalid --checksum [{}]: auto, complete or none", text);
-}
+constexpr Choices<ZeroCopy> kZeroCopy = {
+    "--zerocopy", {{{"auto", ZeroCopy::automatic}, {"force", ZeroCopy::force}, {"off", ZeroCopy::off}}}};
+constexpr Choices<ChecksumChoice> kChecksum = {
+    "--checksum",
+    {{{"auto", ChecksumChoice::automatic}, {"complete", ChecksumChoice::complete}, {"none", ChecksumChoice::none}}}};
+constexpr Choices<TxChoice> kTx = {
+    "--tx", {{{"auto", TxChoice::automatic}, {"xsk", TxChoice::xsk}, {"live", TxChoice::live}}}};
 
-Result<TxChoice> parse_tx(const std::string& text) {
-  if (text == "auto") return TxChoice::automatic;
-  if (text == "xsk") return TxChoice::xsk;
-  if (text == "live") return TxChoice::live;
-  return fail("Invalid --tx [{}]: auto, xsk or live", text);
+template <typename Choice>
+Result<Choice> parse_choice(const Choices<Choice>& of, const std::string& text) {
+  for (const auto& [word, choice] : of.words) {
+    if (text == word) return choice;
+  }
+  return fail("Invalid {} [{}]: {}, {} or {}", of.option, text, of.words[0].first, of.words[1].first,
+              of.words[2].first);
 }
 
 constexpr uint32_t kCoalesceMax_us = 10'000;
@@ -79,10 +83,10 @@ Result<LbOptions> check(const Words& words) {
   auto mode = parse_xdp_mode(words.mode);
   if (!mode) return mode.error();
   lb.mode = *mode;
-  auto zero_copy = parse_zero_copy(words.zero_copy);
+  auto zero_copy = parse_choice(kZeroCopy, words.zero_copy);
   if (!zero_copy) return zero_copy.error();
   lb.zero_copy = *zero_copy;
-  auto checksum = parse_checksum(words.checksum);
+  auto checksum = parse_choice(kChecksum, words.checksum);
   if (!checksum) return checksum.error();
   lb.checksum = *checksum;
   auto event_loop = parse_loop_backend(words.event_loop);
@@ -93,7 +97,7 @@ Result<LbOptions> check(const Words& words) {
     if (!mac) return mac.error();
     lb.lb_tier.push_back(*mac);
   }
-  auto tx = parse_tx(words.tx);
+  auto tx = parse_choice(kTx, words.tx);
   if (!tx) return tx.error();
   lb.tx = *tx;
   const auto grace_ns = parse_duration_ns(words.grace);

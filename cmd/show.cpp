@@ -61,14 +61,13 @@ struct ShownTarget {
   std::optional<uint64_t> flows;
 };
 
-std::vector<ShownTarget> known_targets(const ConfigStore& store, const Config& config, const Service& service) {
-  const auto flows = live_flows(store);
+std::vector<ShownTarget> known_targets(const LiveTargets& live, const Config& config, const Service& service) {
   std::vector<ShownTarget> known;
   for (size_t i = 0; i < service.targets.size(); ++i) {
     const Target& target = config.targets[service.targets[i].target];
     if (!target.has_mac()) continue;
-    const auto counted = flows.find(target.name);
-    known.push_back({i, target, counted == flows.end() ? std::nullopt : std::optional(counted->second)});
+    const auto counted = live.find(target.name);
+    known.push_back({i, target, counted == live.end() ? std::nullopt : std::optional(counted->second.flows)});
   }
   return known;
 }
@@ -117,6 +116,7 @@ std::string daemon_state(const ConfigStore& store) {
 
 nlohmann::ordered_json to_json(const ConfigStore& store, const StoredConfig& stored) {
   const Config& config = stored.config;
+  const LiveTargets live = live_targets(store);
   nlohmann::ordered_json json = {{"generation", stored.generation}};
   const auto pid = store.daemon_running();
   json["daemon"] = {{"running", pid.has_value()}, {"pid", pid.value_or(0)}};
@@ -131,10 +131,8 @@ nlohmann::ordered_json to_json(const ConfigStore& store, const StoredConfig& sto
     for (const auto& [index, target] : active_targets(config, *service)) {
       json["active"].push_back({{"index", index}, {"name", target.name}, {"mac", to_string(target.effective_mac())}});
     }
-  }
-  if (const Service* service = default_service(config)) {
     json["targets"] = nlohmann::ordered_json::array();
-    for (const auto& [index, target, flows] : known_targets(store, config, *service)) {
+    for (const auto& [index, target, flows] : known_targets(live, config, *service)) {
       json["targets"].push_back({{"index", index},
                                  {"name", target.name},
                                  {"mac", to_string(target.effective_mac())},
@@ -144,7 +142,7 @@ nlohmann::ordered_json to_json(const ConfigStore& store, const StoredConfig& sto
     }
   }
   json["file"] = config.origin.file.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(config.origin.file);
-  json["services"] = services_to_json(config, live_targets(store));
+  json["services"] = services_to_json(config, live);
   json["vips"] = nlohmann::ordered_json::array();
   for (const ShownVip& vip : all_vips(config, store.name().text())) {
     json["vips"].push_back(
@@ -162,11 +160,12 @@ Result<int> run(const std::string& shm, bool json) {
     fmt::print("{}\n", to_json(*store, *stored).dump(2));
     return kExitDone;
   }
+  const LiveTargets live = live_targets(*store);
   if (const Service* service = default_service(stored->config)) {
     print_default_service(stored->config, *service);
-    print_targets(known_targets(*store, stored->config, *service));
+    print_targets(known_targets(live, stored->config, *service));
   }
-  print_services(stored->config, live_targets(*store));
+  print_services(stored->config, live);
   for (const ShownVip& vip : all_vips(stored->config, shm)) {
     fmt::print("VIP: {} (service {}, fallback {}, from {})\n", vip.vip, vip.service, vip.fallback, vip.source);
   }
