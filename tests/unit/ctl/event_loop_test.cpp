@@ -136,9 +136,11 @@ TEST_CASE("event loop: timers tick, missed ticks count once, idle waits do not s
     for (int turns = 0; turns < 100 && ticks < 6; ++turns) turn(*loop, 1000);
     CHECK(ticks == 6);
     loop->remove(*timer);
+    // A tick on its way when the timer went ends one wait early, and no more than one.
     const uint64_t before_ns = monotonic_ns();
-    CHECK(turn(*loop, 30) == 0);
-    CHECK(monotonic_ns() - before_ns >= 29 * kNsPerMs);
+    int waits = 0;
+    for (; waits < 10 && monotonic_ns() - before_ns < 29 * kNsPerMs; ++waits) CHECK(turn(*loop, 30) == 0);
+    CHECK(waits <= 2);
     CHECK(ticks == 6);
   }
 }
