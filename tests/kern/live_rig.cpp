@@ -36,12 +36,11 @@ void* map_memory(int fd, size_t len_bytes) {
 }  // namespace
 
 LiveRig::LiveRig(uint32_t workers) : stage_bytes_(size_t{workers} * XDPLB_LIVE_PACKETS * sizeof(xdplb_staged)) {
-  const auto bytes = egress_object();
+  const auto bytes = egress_live_object().bytes;
   object_.reset(bpf_object__open_mem(bytes.data(), bytes.size(), nullptr));
   REQUIRE(object_);
   bpf_program* program = bpf_object__find_program_by_name(object_.get(), "xdp_egress_live");
   bpf_map* stage = bpf_object__find_map_by_name(object_.get(), "xdp_stage_map");
-  REQUIRE(bpf_program__set_autoload(program, true) == 0);
   REQUIRE(bpf_map__set_max_entries(stage, workers * XDPLB_LIVE_PACKETS) == 0);
   REQUIRE(bpf_object__load(object_.get()) == 0);
   program_fd_ = bpf_program__fd(program);

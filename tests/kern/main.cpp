@@ -19,7 +19,7 @@ namespace {
 TestDevices devices;
 
 bool attach_egress(int ifindex) {
-  const auto bytes = egress_object();
+  const auto bytes = egress_object().bytes;
   bpf_object* object = bpf_object__open_mem(bytes.data(), bytes.size(), nullptr);
   if (object == nullptr || bpf_object__load(object) != 0) return false;
   const int fd = bpf_program__fd(bpf_object__find_program_by_name(object, "xdp_egress"));

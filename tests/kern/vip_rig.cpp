@@ -36,7 +36,7 @@ void update(int fd, const void* key, const void* value) {
 }  // namespace
 
 VipRig::VipRig() {
-  const auto bytes = vip_object();
+  const auto bytes = vip_object().bytes;
   object_.reset(bpf_object__open_mem(bytes.data(), bytes.size(), nullptr));
   REQUIRE(object_);
   REQUIRE(bpf_object__load(object_.get()) == 0);

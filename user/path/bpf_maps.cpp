@@ -10,21 +10,12 @@
 #include <optional>
 #include <set>
 
+#include "user/path/program_maps.h"
+
 namespace xdplb {
 namespace {
 
 constexpr size_t kSlotMapBytes = sizeof(xdplb_slot) * XDPLB_MAX_SLOTS;
-
-// The shape of a map names it: no two of xdp_vip's have the same.
-struct Shape {
-  bpf_map_type type;
-  uint32_t key_bytes;
-  uint32_t value_bytes;
-};
-
-bool has_shape(const bpf_map_info& info, const Shape& shape) {
-  return info.type == shape.type && info.key_size == shape.key_bytes && info.value_size == shape.value_bytes;
-}
 
 xdplb_addr to_key(const IpAddr& addr) {
   xdplb_addr key;
@@ -38,22 +29,6 @@ IpAddr from_key(const xdplb_addr& key) {
 
 xdplb_prefix_key to_key(const IpPrefix& prefix) {
   return {prefix.len, to_key(prefix.addr)};
-}
-
-Result<std::vector<uint32_t>> map_ids_of(int prog_fd) {
-  bpf_prog_info info = {};
-  uint32_t info_bytes = sizeof info;
-  if (bpf_obj_get_info_by_fd(prog_fd, &info, &info_bytes) != 0)
-    return fail_errno(errno, "Cannot query the XDP program");
-  std::vector<uint32_t> ids(info.nr_map_ids);
-  bpf_prog_info again = {};
-  again.nr_map_ids = static_cast<uint32_t>(ids.size());
-  again.map_ids = reinterpret_cast<uintptr_t>(ids.data());
-  info_bytes = sizeof again;
-  if (bpf_obj_get_info_by_fd(prog_fd, &again, &info_bytes) != 0) {
-    return fail_errno(errno, "Cannot query the maps of the XDP program");
-  }
-  return ids;
 }
 
 // All keys of a hash map. Bounded: a writer beside us cannot keep us here.
@@ -74,7 +49,7 @@ std::vector<Key> keys_of(int map_fd, uint32_t max_keys) {
 Result<BpfMaps> BpfMaps::of_program(int prog_fd) {
   BpfMaps maps;
   const struct {
-    Shape shape;
+    MapShape shape;
     const char* name;
     UniqueFd* fd;
   } wanted[] = {
@@ -89,19 +64,11 @@ Result<BpfMaps> BpfMaps::of_program(int prog_fd) {
       {{BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(xdplb_setup)}, "xdp_setup_map", &maps.setup_},
       {{BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(uint32_t), sizeof(uint64_t)}, "xdp_count_map", &maps.counts_},
   };
-  auto ids = map_ids_of(prog_fd);
-  if (!ids) return ids.error();
-  for (const uint32_t id : *ids) {
-    UniqueFd fd(bpf_map_get_fd_by_id(id));
-    bpf_map_info info = {};
-    uint32_t info_bytes = sizeof info;
-    if (!fd.is_open() || bpf_obj_get_info_by_fd(fd.get(), &info, &info_bytes) != 0) {
-      return fail_errno(errno, "Cannot open BPF map {} of the XDP program", id);
-    }
+  auto found = maps_of_program(prog_fd);
+  if (!found) return found.error();
+  for (ProgramMap& map : *found) {
     for (const auto& want : wanted) {
-      if (!has_shape(info, want.shape)) continue;
-      *want.fd = std::move(fd);
-      break;
+      if (map.shape == want.shape) *want.fd = std::move(map.fd);
     }
   }
   for (const auto& want : wanted) {

@@ -12,5 +12,6 @@
 
     embed xdp_vip_kern_object, "xdp_vip_kern.o"
     embed xdp_egress_kern_object, "xdp_egress_kern.o"
+    embed xdp_egress_live_kern_object, "xdp_egress_live_kern.o"
 
     .section .note.GNU-stack, "", @progbits

@@ -1,24 +1,16 @@
 #include "user/path/egress_program.h"
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
-#include <fcntl.h>
 
 #include "user/path/bpf_objects.h"
 
 namespace xdplb {
-namespace {
-
-constexpr const char* kPlainName = "xdp_egress";
-constexpr const char* kLiveName = "xdp_egress_live";
-
-}  // namespace
 
 EgressProgram::EgressProgram(const LinkInfo& link, TxChoice tx, uint32_t workers,
                              std::unique_ptr<LiveProgram>& kept) {
   const uint32_t id = link.xdp_prog_id();
   const std::string there = id == 0 ? "" : program_name(id);
-  if (there == kPlainName || there == kLiveName) {
+  if (there == egress_object().program || there == egress_live_object().program) {
     // Nobody else attaches one of this name: it was left by a daemon that died.
     const UniqueFd left(bpf_prog_get_fd_by_id(id));
     detach_xdp({link.ifindex, link.name, link.xdp_mode, true, ""}, left.get());
@@ -29,20 +21,24 @@ EgressProgram::EgressProgram(const LinkInfo& link, TxChoice tx, uint32_t workers
   }
   if (tx != TxChoice::xsk) {
     if (auto r = attach_live(link, workers, kept); r) {
-      note_ = fmt::format("{} attached", kLiveName);
+      note_ = fmt::format("{} attached", egress_live_object().program);
       return;
     } else {
       why_not_live_ = r.error().message;
     }
   }
   auto r = attach_plain(link);
-  note_ = r ? fmt::format("{} attached", kPlainName) : r.error().message;
+  note_ = r ? fmt::format("{} attached", egress_object().program) : r.error().message;
 }
 
 Result<void> EgressProgram::attach_live(const LinkInfo& link, uint32_t workers, std::unique_ptr<LiveProgram>& kept) {
   if (kept == nullptr) {
-    auto loaded = LiveProgram::load(workers);
-    if (!loaded) return fail_errno(loaded.error().sys_errno, "live frames need kernel 5.18, and root to load them");
+    auto object = open_bpf_object(egress_live_object());
+    if (!object) return object.error();
+    auto prog = LiveProgram::load(object->get(), workers);
+    if (!prog) return prog.error();
+    auto loaded = LiveProgram::of_program(prog->get());
+    if (!loaded) return loaded.error();
     kept = std::move(*loaded);
   }
   auto attachment = attach_xdp(link, kept->fd(), XdpModeChoice::native);
@@ -57,12 +53,11 @@ Result<void> EgressProgram::attach_live(const LinkInfo& link, uint32_t workers, 
 }
 
 Result<void> EgressProgram::attach_plain(const LinkInfo& link) {
-  auto object = open_bpf_object(egress_object(), "xdp_egress_kern");
+  auto object = open_bpf_object(egress_object());
   if (!object) return object.error();
-  if (auto r = load_bpf_object(object->get()); !r) return r;
-  bpf_program* prog = bpf_object__find_program_by_name(object->get(), kPlainName);
-  XDPLB_CHECK(prog != nullptr);
-  prog_.reset(fcntl(bpf_program__fd(prog), F_DUPFD_CLOEXEC, 3));
+  auto prog = load_bpf_object(object->get());
+  if (!prog) return prog.error();
+  prog_ = std::move(*prog);
   auto attachment = attach_xdp(link, prog_.get(), XdpModeChoice::native);
   if (!attachment) return attachment.error();
   attachment_ = std::move(*attachment);

@@ -6,11 +6,15 @@
 #include <linux/if_ether.h>
 #include <sys/mman.h>
 
-#include "user/path/bpf_objects.h"
+#include <algorithm>
+
+#include "user/path/program_maps.h"
 
 namespace xdplb {
 namespace {
 
+constexpr MapShape kRunsShape{BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(xdplb_live_run)};
+constexpr MapShape kStageShape{BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(xdplb_staged)};
 constexpr size_t kRunsBytes = XDPLB_LIVE_WORKERS * sizeof(xdplb_live_run);
 // Frames of one round inside a call. The kernel's default; 256 is slower.
 constexpr uint32_t kRoundPackets = 64;
@@ -18,7 +22,7 @@ constexpr uint32_t kVlanTagBytes = 4;
 
 Result<void*> map_shared(int fd, size_t len_bytes) {
   void* memory = mmap(nullptr, len_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (memory == MAP_FAILED) return fail_errno(errno, "Cannot map the stage of xdp_egress_live, {} bytes", len_bytes);
+  if (memory == MAP_FAILED) return fail_errno(errno, "Cannot map the stage of live frames, {} bytes", len_bytes);
   return memory;
 }
 
@@ -36,21 +40,33 @@ int LiveProgram::Call::run(uint32_t repeat) {
   return -bpf_prog_test_run_opts(prog_fd_, &options);
 }
 
-Result<std::unique_ptr<LiveProgram>> LiveProgram::load(uint32_t workers) {
-  std::unique_ptr<LiveProgram> live(new LiveProgram());
-  auto object = open_bpf_object(egress_object(), "xdp_egress_live");
-  if (!object) return object.error();
-  live->object_ = std::move(*object);
-  bpf_object* raw = live->object_.get();
-  bpf_program* prog = bpf_object__find_program_by_name(raw, "xdp_egress_live");
-  bpf_map* stage = bpf_object__find_map_by_name(raw, "xdp_stage_map");
-  bpf_map* runs = bpf_object__find_map_by_name(raw, "xdp_live_map");
-  XDPLB_CHECK(prog != nullptr && stage != nullptr && runs != nullptr);
-  bpf_program__set_autoload(prog, true);
+Result<UniqueFd> LiveProgram::load(bpf_object* object, uint32_t workers) {
+  bpf_map* stage = bpf_object__find_map_by_name(object, "xdp_stage_map");
+  XDPLB_CHECK(stage != nullptr);
   bpf_map__set_max_entries(stage, workers * XDPLB_LIVE_PACKETS);
-  if (auto r = load_bpf_object(raw); !r) return r.error();
-  live->prog_.reset(fcntl(bpf_program__fd(prog), F_DUPFD_CLOEXEC, 3));
-  if (auto r = live->map_arrays(bpf_map__fd(runs), bpf_map__fd(stage), workers); !r) return r.error();
+  auto prog = load_bpf_object(object);
+  if (!prog) return fail_errno(prog.error().sys_errno, "live frames need kernel 5.18, and root to load them");
+  return prog;
+}
+
+Result<std::unique_ptr<LiveProgram>> LiveProgram::of_program(int prog_fd) {
+  auto maps = maps_of_program(prog_fd);
+  if (!maps) return maps.error();
+  int runs_fd = -1, stage_fd = -1;
+  uint32_t workers = 0;
+  for (const ProgramMap& map : *maps) {
+    if (map.shape == kRunsShape && map.entries_max == XDPLB_LIVE_WORKERS) runs_fd = map.fd.get();
+    if (map.shape != kStageShape) continue;
+    stage_fd = map.fd.get();
+    workers = map.entries_max / XDPLB_LIVE_PACKETS;
+  }
+  if (runs_fd < 0 || workers == 0) return fail("the program has no room for live frames");
+  std::unique_ptr<LiveProgram> live(new LiveProgram());
+  live->prog_.reset(fcntl(prog_fd, F_DUPFD_CLOEXEC, 3));
+  if (auto r = live->map_arrays(runs_fd, stage_fd, std::min(workers, uint32_t{XDPLB_LIVE_WORKERS})); !r)
+    return r.error();
+  // A daemon that died in a call has left its word armed.
+  std::fill_n(live->runs_, XDPLB_LIVE_WORKERS, xdplb_live_run{});
   return live;
 }
 

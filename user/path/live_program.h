@@ -1,5 +1,5 @@
-// LiveProgram: xdp_egress_live as user space sees it: the loaded program, its mapped arrays, and the system call that
-// runs it (kern/live_transmit.h). Made by the control thread; each worker uses its own part alone.
+// LiveProgram: a loaded program that transmits live frames, as user space sees it: its two mapped arrays, and the
+// system call that runs it (kern/live_transmit.h). Made by the control thread; each worker uses its own part alone.
 #pragma once
 
 #include <memory>
@@ -14,8 +14,11 @@ namespace xdplb {
 
 class LiveProgram {
  public:
-  // Loads the program for up to `workers` workers; a MiB each. Error where the kernel is older than live frames.
-  static Result<std::unique_ptr<LiveProgram>> load(uint32_t workers);
+  // Loads one from an object that is open, for up to `workers` workers; a MiB each. Error where the kernel is older
+  // than live frames.
+  static Result<UniqueFd> load(bpf_object* object, uint32_t workers);
+  // Of a program that is loaded, here or by a daemon that died. Nobody else may be running it.
+  static Result<std::unique_ptr<LiveProgram>> of_program(int prog_fd);
   ~LiveProgram();
   LiveProgram(const LiveProgram&) = delete;
   LiveProgram& operator=(const LiveProgram&) = delete;
@@ -45,7 +48,6 @@ class LiveProgram {
   Result<void> map_arrays(int runs_fd, int stage_fd, uint32_t workers);
 
   UniqueFd prog_;
-  BpfObject object_;
   xdplb_live_run* runs_ = nullptr;
   xdplb_staged* stage_ = nullptr;
   size_t stage_bytes_ = 0;

@@ -2,11 +2,12 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
 #include <linux/if_link.h>
 
 #include <cstdarg>
 
-#include "user/base/unique_fd.h"
+#include "user/base/check.h"
 
 namespace xdplb {
 namespace {
@@ -119,20 +120,26 @@ void BpfObjectCloser::operator()(bpf_object* object) const {
   bpf_object__close(object);
 }
 
-Result<BpfObject> open_bpf_object(std::span<const uint8_t> bytes, const char* name) {
+Result<BpfObject> open_bpf_object(const EmbeddedObject& embedded) {
   libbpf_set_print(keep_words);
   bpf_object_open_opts opts = {};
   opts.sz = sizeof opts;
-  opts.object_name = name;
-  BpfObject object(bpf_object__open_mem(bytes.data(), bytes.size(), &opts));
-  if (object == nullptr) return fail_errno(errno, "Cannot open the embedded BPF object {} ({})", name, take_words());
+  opts.object_name = embedded.program;
+  BpfObject object(bpf_object__open_mem(embedded.bytes.data(), embedded.bytes.size(), &opts));
+  if (object == nullptr) {
+    return fail_errno(errno, "Cannot open the embedded BPF object {} ({})", embedded.program, take_words());
+  }
   return object;
 }
 
-Result<void> load_bpf_object(bpf_object* object) {
+Result<UniqueFd> load_bpf_object(bpf_object* object) {
   const int rc = bpf_object__load(object);
   const std::string words = take_words();
-  if (rc == 0) return {};
+  if (rc == 0) {
+    const bpf_program* prog = bpf_object__next_program(object, nullptr);
+    XDPLB_CHECK(prog != nullptr);
+    return UniqueFd(fcntl(bpf_program__fd(prog), F_DUPFD_CLOEXEC, 3));
+  }
   if (rc == -EPERM || rc == -EACCES) {
     // The verifier says EACCES too; then it says why.
     if (words.find("BEGIN PROG LOAD LOG") == std::string::npos) {

@@ -4,11 +4,12 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string>
 
 #include "user/base/result.h"
+#include "user/base/unique_fd.h"
 #include "user/ctl/netlink.h"
+#include "user/path/bpf_objects.h"
 
 struct bpf_object;
 
@@ -44,8 +45,9 @@ struct BpfObjectCloser {
 using BpfObject = std::unique_ptr<bpf_object, BpfObjectCloser>;
 
 // Opens an object embedded in the binary, without loading it.
-Result<BpfObject> open_bpf_object(std::span<const uint8_t> bytes, const char* name);
-// Loads it into the kernel. The error says which privilege is missing, or what the verifier found.
-Result<void> load_bpf_object(bpf_object* object);
+Result<BpfObject> open_bpf_object(const EmbeddedObject& embedded);
+// Loads it into the kernel; its program, which needs the object no more. The error says which privilege is missing,
+// or what the verifier found.
+Result<UniqueFd> load_bpf_object(bpf_object* object);
 
 }  // namespace xdplb

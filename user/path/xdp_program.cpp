@@ -2,7 +2,6 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -13,8 +12,6 @@
 #include <array>
 #include <cstddef>
 #include <cstring>
-
-#include "user/path/bpf_objects.h"
 
 namespace xdplb {
 namespace {
@@ -160,16 +157,15 @@ Result<void> XdpProgram::load_and_pin() {
         "set dev DEV xdp pinned {}`), remove it, or choose another --pin-dir",
         taken, taken);
   }
-  auto object = open_bpf_object(vip_object(), "xdp_vip_kern");
+  auto object = open_bpf_object(vip_object());
   if (!object) return object.error();
   for (const char* name : {"xdp_vip_map", "xsks_map"}) {
     if (options_.map_prefix.empty()) break;
     if (auto r = rename_map(object->get(), name, options_.map_prefix); !r) return r;
   }
-  if (auto r = load_bpf_object(object->get()); !r) return r;
-  bpf_program* prog = bpf_object__find_program_by_name(object->get(), kProgramName);
-  XDPLB_CHECK(prog != nullptr);
-  prog_.reset(fcntl(bpf_program__fd(prog), F_DUPFD_CLOEXEC, 3));
+  auto prog = load_bpf_object(object->get());
+  if (!prog) return prog.error();
+  prog_ = std::move(*prog);
   prog_id_ = program_id(prog_.get());
   // Before anything is left where a crash would leave it for good.
   AttachRecord planned{prog_id_, {}, {}};
