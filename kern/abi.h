@@ -116,7 +116,7 @@ struct xdplb_setup {
   __u32 reserved;
 };
 
-/* Live-frame transmit (xdp_egress_live). A worker stages packets and calls BPF_PROG_TEST_RUN with
+/* Live-frame transmit (xdp_egress_live, xdp_vip_live). A worker stages packets and calls BPF_PROG_TEST_RUN with
  * BPF_F_TEST_XDP_LIVE_FRAMES, `repeat` = packets left; each repetition sends the packet at `tail`. The call names its
  * worker by the length of its input, XDPLB_LIVE_RUN_BYTES + worker: the only part of a live frame that the kernel
  * restores before each repetition. Where it returns early (EINTR, ENOMEM), a further call continues at tail. */

@@ -10,7 +10,6 @@
 #include <cstring>
 
 #include "tests/kern/vip_rig.h"
-#include "user/path/bpf_objects.h"
 
 namespace xdplb {
 namespace {
@@ -35,11 +34,11 @@ void* map_memory(int fd, size_t len_bytes) {
 
 }  // namespace
 
-LiveRig::LiveRig(uint32_t workers) : stage_bytes_(size_t{workers} * XDPLB_LIVE_PACKETS * sizeof(xdplb_staged)) {
-  const auto bytes = egress_live_object().bytes;
-  object_.reset(bpf_object__open_mem(bytes.data(), bytes.size(), nullptr));
+LiveRig::LiveRig(uint32_t workers, const EmbeddedObject& object)
+    : stage_bytes_(size_t{workers} * XDPLB_LIVE_PACKETS * sizeof(xdplb_staged)) {
+  object_.reset(bpf_object__open_mem(object.bytes.data(), object.bytes.size(), nullptr));
   REQUIRE(object_);
-  bpf_program* program = bpf_object__find_program_by_name(object_.get(), "xdp_egress_live");
+  bpf_program* program = bpf_object__find_program_by_name(object_.get(), object.program);
   bpf_map* stage = bpf_object__find_map_by_name(object_.get(), "xdp_stage_map");
   REQUIRE(bpf_map__set_max_entries(stage, workers * XDPLB_LIVE_PACKETS) == 0);
   REQUIRE(bpf_object__load(object_.get()) == 0);

@@ -1,5 +1,6 @@
-// LiveRig: xdp_egress_live attached to one end of the veth pair, its maps mapped, and a packet socket at the other
-// end that sees what arrives. It plays a worker: stages frames, calls, continues where a call was interrupted.
+// LiveRig: xdp_egress_live or xdp_vip_live attached to one end of the veth pair, its maps mapped, and a packet socket
+// at the other end that sees what arrives. It plays a worker: stages frames, calls, continues where a call was
+// interrupted.
 //
 // The rings of a veth hold 256 frames, and a busy machine may leave them full: no test has more than kFlight under
 // way.
@@ -13,6 +14,7 @@
 #include "kern/abi.h"
 #include "tests/support/frame_builder.h"
 #include "user/base/unique_fd.h"
+#include "user/path/bpf_objects.h"
 
 namespace xdplb {
 
@@ -21,7 +23,7 @@ class LiveRig {
   static constexpr uint32_t kFlight = 192;
   static constexpr uint16_t kEtherType = 0x88b5;  // for local experiments: no one else speaks it
 
-  explicit LiveRig(uint32_t workers);
+  explicit LiveRig(uint32_t workers, const EmbeddedObject& object = egress_live_object());
   ~LiveRig();
   LiveRig(const LiveRig&) = delete;
   LiveRig& operator=(const LiveRig&) = delete;

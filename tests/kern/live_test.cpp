@@ -1,4 +1,5 @@
-// xdp_egress_live: every packet that a worker stages leaves once, whole, in order; and nothing else does.
+// xdp_egress_live and xdp_vip_live: every packet that a worker stages leaves once, whole, in order; and nothing else
+// does.
 #include <bpf/bpf.h>
 #include <sched.h>
 #include <sys/time.h>
@@ -90,7 +91,7 @@ class DropAtFarEnd {
 
 TEST_CASE("live: what is staged arrives whole and in order") {
   pin_to_cpu(0);
-  LiveRig rig(1);
+  LiveRig rig(1, GENERATE(egress_live_object(), vip_live_object()));
   for (uint32_t round = 0; round < 20; round++) {  // the pages come round again with old bytes in them
     const std::vector<Bytes> batch = numbered_batch(0, round * LiveRig::kFlight, LiveRig::kFlight);
     rig.stage(0, batch);
@@ -157,7 +158,7 @@ TEST_CASE("live: workers do not mix") {
 }
 
 TEST_CASE("live: only when armed, and no more than was staged") {
-  LiveRig rig(2);
+  LiveRig rig(2, GENERATE(egress_live_object(), vip_live_object()));
   const std::vector<Bytes> batch = numbered_batch(0, 0, 5);
   rig.stage(0, batch);
 
@@ -225,7 +226,8 @@ TEST_CASE("live: a device that is gone, or a frame beyond its MTU, harms no othe
 // The whole way, the veth's receive side included: it runs on the same CPU, as a part of the call.
 TEST_CASE("what a live frame costs", "[.][bench]") {
   pin_to_cpu(0);
-  LiveRig rig(1);
+  const EmbeddedObject object = GENERATE(egress_live_object(), vip_live_object());
+  LiveRig rig(1, object);
   const DropAtFarEnd receiver;
   for (const size_t len_bytes : {60u, 1514u}) {
     for (const uint32_t count : {1u, 16u, 64u, 256u, 512u}) {
@@ -238,7 +240,7 @@ TEST_CASE("what a live frame costs", "[.][bench]") {
         calls_ns.push_back(monotonic_ns() - start_ns);
       }
       std::sort(calls_ns.begin(), calls_ns.end());
-      std::printf("%4zu bytes x %3u: %6.1f us a call, %6.0f ns a packet\n", len_bytes, count,
+      std::printf("%-15s %4zu bytes x %3u: %6.1f us a call, %6.0f ns a packet\n", object.program, len_bytes, count,
                   static_cast<double>(calls_ns[50]) / 1000, static_cast<double>(calls_ns[50]) / count);
       CHECK(calls_ns[50] < 5 * kNsPerMs);  // 25 ms: the dispatcher was rebuilt
     }

@@ -8,8 +8,6 @@
 #include <cstring>
 #include <vector>
 
-#include "user/path/bpf_objects.h"
-
 namespace xdplb {
 namespace {
 
@@ -35,12 +33,11 @@ void update(int fd, const void* key, const void* value) {
 
 }  // namespace
 
-VipRig::VipRig() {
-  const auto bytes = vip_object().bytes;
-  object_.reset(bpf_object__open_mem(bytes.data(), bytes.size(), nullptr));
+VipRig::VipRig(const EmbeddedObject& object) {
+  object_.reset(bpf_object__open_mem(object.bytes.data(), object.bytes.size(), nullptr));
   REQUIRE(object_);
   REQUIRE(bpf_object__load(object_.get()) == 0);
-  program_fd_ = bpf_program__fd(bpf_object__find_program_by_name(object_.get(), "xdp_vip"));
+  program_fd_ = bpf_program__fd(bpf_object__find_program_by_name(object_.get(), object.program));
   REQUIRE(program_fd_ >= 0);
   socket_ = receiving_socket();
   put_socket(0);
@@ -122,12 +119,16 @@ Verdict VipRig::run(const frames::Bytes& frame, int ifindex, uint32_t queue) con
   context.data_end = static_cast<uint32_t>(frame.size());
   context.ingress_ifindex = static_cast<uint32_t>(ifindex);
   context.rx_queue_index = queue;
+  return run(frame, &context);
+}
+
+Verdict VipRig::run(const frames::Bytes& frame, xdp_md* context) const {
   bpf_test_run_opts options{};
   options.sz = sizeof options;
   options.data_in = frame.data();
   options.data_size_in = static_cast<uint32_t>(frame.size());
-  options.ctx_in = &context;
-  options.ctx_size_in = sizeof context;
+  options.ctx_in = context;
+  options.ctx_size_in = context == nullptr ? 0 : sizeof *context;
   const int rc = bpf_prog_test_run_opts(program_fd_, &options);
   INFO("test run of " << frame.size() << " bytes: " << rc);
   REQUIRE(rc == 0);

@@ -1,5 +1,5 @@
-// VipRig: xdp_vip loaded privately (nothing pinned, nothing attached to a device that matters) and run on frames
-// through BPF_PROG_TEST_RUN, as if they had come in on a given device and queue.
+// VipRig: xdp_vip (or xdp_vip_live) loaded privately (nothing pinned, nothing attached to a device that matters) and
+// run on frames through BPF_PROG_TEST_RUN, as if they had come in on a given device and queue.
 //
 // main() moves the process into a network namespace of its own with one veth pair of 70 queues; the kernel runs tests
 // only on queues of a device that has a program, so xdp_egress is attached to both ends. Slot 0 always holds a
@@ -14,6 +14,7 @@
 #include "kern/abi.h"
 #include "tests/support/frame_builder.h"
 #include "user/base/unique_fd.h"
+#include "user/path/bpf_objects.h"
 
 namespace xdplb {
 
@@ -28,7 +29,7 @@ enum Verdict { kAborted = 0, kDrop = 1, kPass = 2, kTx = 3, kRedirect = 4 };
 
 class VipRig {
  public:
-  VipRig();
+  explicit VipRig(const EmbeddedObject& object = vip_object());
 
   void add_vip(const std::string& addr, int fallback);
   void add_vip(const std::string& addr, int fallback, uint32_t portset);
@@ -48,6 +49,8 @@ class VipRig {
   // The frame comes in on `queue` of `ifindex`. At least 14 bytes: the kernel takes nothing shorter.
   [[nodiscard]] Verdict run(const frames::Bytes& frame, int ifindex, uint32_t queue) const;
   [[nodiscard]] Verdict run(const frames::Bytes& frame) const { return run(frame, test_devices().first, 0); }
+  // The same as a test run without a device: it comes from ifindex 1.
+  [[nodiscard]] Verdict run_from_nowhere(const frames::Bytes& frame) const { return run(frame, nullptr); }
   // Nanoseconds of one run, the mean of `repeat`.
   [[nodiscard]] uint32_t measure(const frames::Bytes& frame, uint32_t repeat) const;
 
@@ -59,6 +62,8 @@ class VipRig {
   struct Close {
     void operator()(bpf_object* object) const { bpf_object__close(object); }
   };
+  Verdict run(const frames::Bytes& frame, xdp_md* context) const;
+
   std::unique_ptr<bpf_object, Close> object_;
   int program_fd_ = -1;
   UniqueFd socket_;

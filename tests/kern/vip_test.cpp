@@ -35,7 +35,7 @@ void set_bit(__u64* words, uint32_t bit) {
 }  // namespace
 
 TEST_CASE("vip: what is for a VIP goes to the socket, the rest passes") {
-  VipRig rig;
+  VipRig rig(GENERATE(vip_object(), vip_live_object()));
   arm_with_vips(rig);
   CHECK(rig.run(tcp4(kV4)) == kRedirect);
   CHECK(rig.run(tcp6(kV6)) == kRedirect);
@@ -48,6 +48,17 @@ TEST_CASE("vip: what is for a VIP goes to the socket, the rest passes") {
   CHECK(rig.run(tcp6("::ffff:10.0.0.0")) == kPass);
   CHECK(rig.run(ether(kArp, Bytes(28))) == kPass);
   CHECK(rig.slot(0).redirected == 6);
+}
+
+TEST_CASE("vip: a test run without a device that is no call of ours is a packet from a device without sockets") {
+  VipRig rig(GENERATE(vip_object(), vip_live_object()));
+  arm_with_vips(rig);
+  Bytes as_long_as_a_call = tcp4(kV4);
+  as_long_as_a_call.resize(XDPLB_LIVE_RUN_BYTES);
+  CHECK(rig.run(as_long_as_a_call) == kRedirect);
+  CHECK(rig.run_from_nowhere(as_long_as_a_call) == kDrop);
+  CHECK(rig.count(XDPLB_COUNT_UNARMED) == 1);
+  CHECK(rig.run_from_nowhere(ether(kArp, Bytes(28))) == kPass);
 }
 
 TEST_CASE("vip: neighbour discovery passes, even to a VIP") {

@@ -11,6 +11,7 @@
     .endm
 
     embed xdp_vip_kern_object, "xdp_vip_kern.o"
+    embed xdp_vip_live_kern_object, "xdp_vip_live_kern.o"
     embed xdp_egress_kern_object, "xdp_egress_kern.o"
     embed xdp_egress_live_kern_object, "xdp_egress_live_kern.o"
 

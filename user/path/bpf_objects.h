@@ -9,6 +9,8 @@ namespace xdplb {
 
 extern "C" const uint8_t xdp_vip_kern_object[];
 extern "C" const uint8_t xdp_vip_kern_object_end[];
+extern "C" const uint8_t xdp_vip_live_kern_object[];
+extern "C" const uint8_t xdp_vip_live_kern_object_end[];
 extern "C" const uint8_t xdp_egress_kern_object[];
 extern "C" const uint8_t xdp_egress_kern_object_end[];
 extern "C" const uint8_t xdp_egress_live_kern_object[];
@@ -21,6 +23,9 @@ struct EmbeddedObject {
 
 inline EmbeddedObject vip_object() {
   return {"xdp_vip", {xdp_vip_kern_object, xdp_vip_kern_object_end}};
+}
+inline EmbeddedObject vip_live_object() {
+  return {"xdp_vip_live", {xdp_vip_live_kern_object, xdp_vip_live_kern_object_end}};
 }
 inline EmbeddedObject egress_object() {
   return {"xdp_egress", {xdp_egress_kern_object, xdp_egress_kern_object_end}};
