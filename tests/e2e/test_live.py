@@ -1,15 +1,18 @@
 """The second way out: live frames beside the TX ring. What leaves is the same, whole and in order."""
 
 import itertools
+import json
 import random
 import signal
 import threading
 
 import pytest
 from lab import names
+from lab.node import BUILD
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 from support.daemon import Daemon, configure, xdplb
+from support.faults import pins, program_on
 from support.packets import Tap, mac_bytes, sent_by
 from support.programs import ctraffic_report, serve, start_ctraffic
 
@@ -17,8 +20,16 @@ SIZES = [60, 1514, 61, 64, 1000, 128, 1513, 63]
 FLOWS = 40
 
 
+@pytest.fixture(params=[False, True], ids=["two-arm", "one-arm"])
+def configured(request, make_lab):
+    lab = make_lab(one_arm=request.param)
+    configure(lab)
+    return lab
+
+
 @pytest.fixture
-def configured(lab):
+def one_arm(make_lab):
+    lab = make_lab(one_arm=True)
     configure(lab)
     return lab
 
@@ -26,7 +37,8 @@ def configured(lab):
 def frames_of(lab, count: int) -> list[bytes]:
     """Frames of FLOWS flows in turn, of all sizes; no two alike."""
     made = []
-    ether = Ether(src=lab.client.mac("eth2"), dst=lab.lb.mac("eth2"))
+    device = lab.spec.ingress_device
+    ether = Ether(src=lab.client.mac(device), dst=lab.lb.mac(device))
     for number in range(count):
         payload = number.to_bytes(4, "big") + random.Random(number).randbytes(SIZES[number % len(SIZES)] - 14 - 20 - 8 - 4)
         ip = IP(src="50.0.0.1", dst=lab.vip4, id=number & 0xFFFF) / UDP(sport=2000 + number % FLOWS, dport=5001)
@@ -46,7 +58,7 @@ def forwarded(lab, frames: list[bytes], bursts: list[int]) -> list[bytes]:
     """Sends the frames in bursts of these lengths, in turn, and gives what left the balancer; every MAC address was
     right."""
     servers = {mac_bytes(server.mac(names.SEGMENT)) for server in names.servers(lab.spec)}
-    with Tap(lab.client, "eth2") as client, Tap(lab["switch"], "lb.1") as wire:
+    with Tap(lab.client, lab.spec.ingress_device) as client, Tap(lab["switch"], "lb.1") as wire:
         sent, lengths = 0, itertools.cycle(bursts)
         while sent < len(frames):
             burst = frames[sent : sent + next(lengths)]
@@ -131,14 +143,6 @@ def test_a_far_end_that_stops_taking_live_frames_costs_no_packet_after_that_is_k
         assert live_packets(daemon.wait_received(480)) == 320
 
 
-def test_live_alone_is_refused_where_it_cannot_be(make_lab):
-    lab = make_lab(one_arm=True)
-    configure(lab)
-    refused = Daemon(lab, "--tx=live", wait=False)
-    assert refused.process.wait() == 1
-    assert "--tx live is not possible: one-arm" in refused.output
-
-
 def test_live_alone_is_refused_where_the_far_end_takes_none(configured):
     configured["switch"].run("ethtool -K lb.1 gro off")
     refused = Daemon(configured, "--tx=live", wait=False)
@@ -154,18 +158,86 @@ def test_a_killed_daemon_leaves_a_program_that_the_next_one_takes_back(configure
     daemon.process.wait()
     assert "prog/xdp" in configured.lb.run("ip -d link show dev eth1").stdout
     with Daemon(configured, "--tx=live") as again:
-        assert by_flow(forwarded(configured, frames_of(configured, 80), bursts=[80]))
-        again.wait_received(80)
+        frames = frames_of(configured, 80)
+        assert by_flow(forwarded(configured, frames, bursts=[80])) == by_flow(frames)
+        assert live_packets(again.wait_received(80)) == 80
     assert "prog/xdp" not in configured.lb.run("ip -d link show dev eth1").stdout
 
 
-def test_live_frames_come_back_with_the_device(configured):
+@pytest.mark.parametrize("gone, back, says", [
+    ("ip link set dev eth1 down", "ip link set dev eth1 up", "waiting: Interface"),
+    ("ip link set dev eth1 xdp off", "true", r"the program on \[eth1\] was detached"),
+], ids=["down", "detached"])
+def test_live_frames_come_back_with_the_device(configured, gone, back, says):
     """The daemon has given up the privileges to load its program by then: it must have kept it."""
     with Daemon(configured, "--tx=live") as daemon:
-        configured.lb.run("ip link set dev eth1 down")
-        daemon.process.wait_for("waiting: Interface")
-        configured.lb.run("ip link set dev eth1 up")
+        configured.lb.run(gone)
+        daemon.process.wait_for(says)
+        configured.lb.run(back)
         daemon.process.wait_for("the data plane is up again")
         frames = frames_of(configured, 80)
         assert by_flow(forwarded(configured, frames, bursts=[80])) == by_flow(frames)
         assert live_packets(daemon.wait_received(80)) == 80
+
+
+def program_name(lab) -> str:
+    shown = lab.lb.run(f"bpftool -j prog show id {program_on(lab, 'eth1')}").stdout
+    return json.loads(shown)["name"]
+
+
+def sends_by_the_ring(lab, daemon, why: str) -> bool:
+    """All of a batch that would go live, whole and in order; and `lb` says why."""
+    frames = frames_of(lab, 160)
+    assert by_flow(forwarded(lab, frames, bursts=[160])) == by_flow(frames)
+    assert f"transmit: TX ring ({why}" in daemon.output
+    return program_name(lab) == "xdp_vip" and live_packets(daemon.wait_received(160)) == 0
+
+
+@pytest.mark.parametrize("tx, name", [("auto", "xdp_vip_live"), ("live", "xdp_vip_live"), ("xsk", "xdp_vip")])
+def test_one_arm_only_who_sends_live_frames_has_the_program_for_it(one_arm, tx, name):
+    """Under whichever name, the pins are those that scripts know."""
+    with Daemon(one_arm, f"--tx={tx}"):
+        assert program_name(one_arm) == name
+        known = {f"/sys/fs/bpf/lb/{pin}" for pin in ("xdp_vip", "xdp_vip_map", "xsks_map")}
+        assert known <= set(pins(one_arm))
+    assert program_on(one_arm, "eth1") == 0 and pins(one_arm) == []
+
+
+def test_one_arm_an_operators_xdp_vip_is_used_as_it_is(one_arm):
+    one_arm.lb.shell(
+        f"""bpftool prog loadall {BUILD}/xdp_vip_kern.o /sys/fs/bpf/lb pinmaps /sys/fs/bpf/lb
+        ip link set dev eth1 xdpdrv pinned /sys/fs/bpf/lb/xdp_vip"""
+    )
+    before = program_on(one_arm, "eth1"), pins(one_arm)
+    why = "the xdp_vip on [eth1] is the operator's; detach it and remove its pins"
+    with Daemon(one_arm) as daemon:
+        assert sends_by_the_ring(one_arm, daemon, why)
+    refused = Daemon(one_arm, "--tx=live", wait=False)
+    assert refused.process.wait() == 1
+    assert f"--tx live is not possible: {why}" in refused.output
+    assert (program_on(one_arm, "eth1"), pins(one_arm)) == before
+    one_arm.lb.run("ip link set dev eth1 xdp off")
+    one_arm.lb.run("rm -r /sys/fs/bpf/lb")
+    with Daemon(one_arm, "--tx=live"):
+        assert program_name(one_arm) == "xdp_vip_live"
+
+
+def test_one_arm_an_xdp_vip_left_by_a_killed_daemon_serves_until_a_restart(one_arm):
+    daemon = Daemon(one_arm, "--tx=xsk")
+    daemon.process.kill()
+    daemon.process.wait()
+    with Daemon(one_arm) as daemon:
+        assert "taken over from a daemon that died" in daemon.output
+        assert sends_by_the_ring(one_arm, daemon, "the xdp_vip on [eth1] was left by a daemon that died; a restart")
+    with Daemon(one_arm, "--tx=live"):
+        assert program_name(one_arm) == "xdp_vip_live"
+
+
+def test_one_arm_without_native_mode_there_are_none(one_arm):
+    """A veth takes no native program where its peer's frames do not fit a page."""
+    one_arm["switch"].run("ip link set dev lb.1 mtu 9000")
+    with Daemon(one_arm) as daemon:
+        assert "XDP on [eth1]: generic (native: " in daemon.output
+        assert sends_by_the_ring(one_arm, daemon, "[eth1] takes no native XDP program")
+    with Daemon(one_arm, "--mode=generic") as daemon:
+        assert sends_by_the_ring(one_arm, daemon, "--mode generic")

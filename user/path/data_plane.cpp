@@ -84,7 +84,9 @@ Result<void> DataPlane::serve(const SnapshotPublisher& snapshots, WorkerSlots& s
     rigs_.push_back(std::move(*rig));
   }
   live_way_.emplace(options_.tx, egress().link);
-  if (auto r = live_way_->open(egress_program_ ? &*egress_program_ : nullptr, rigs_); !r) return r;
+  auto live = one_arm() ? live_way_->open(program_->live(), program_->why_not_live(), rigs_)
+                        : live_way_->open(egress_program_->live(), egress_program_->why_not_live(), rigs_);
+  if (!live) return live;
   return start_workers(snapshots, slots);
 }
 
@@ -131,6 +133,7 @@ Result<void> DataPlane::set_up_programs(LoadedPrograms& programs) {
                                               : "/sys/fs/bpf/lb-" + options_.shm;
   program.record_path = "/run/xdplb/" + options_.shm + ".attached";
   program.map_prefix = standard ? "" : options_.shm.substr(0, 6);
+  if (one_arm() && options_.tx != TxChoice::xsk) program.live_workers = workers_max();
   std::vector<LinkInfo> ingress;
   for (size_t i = 0; i < options_.ingress.size(); ++i) ingress.push_back(devices_[i].link);
   if (kept != nullptr) {
@@ -206,12 +209,13 @@ void DataPlane::open_way_to_peers(std::vector<IngressQueue>& queues) {
       mute, queues.size()));
 }
 
-// At most one for each receive queue. Their number is known once the program is on the ingress devices.
+// At most one for each receive queue, whose number is known once the program is on the ingress devices; in one-arm
+// for each transmit queue, whose number the program changes nothing about.
 uint32_t DataPlane::workers_max() const {
   uint32_t queues = 0;
   for (size_t d = 0; d < options_.ingress.size(); ++d) {
     const auto channels = query_channels(devices_[d].link);
-    if (channels) queues += std::min(channels->rx, kMaxQueues);
+    if (channels) queues += std::min(one_arm() ? channels->tx : channels->rx, kMaxQueues);
   }
   return std::clamp(queues, 1u, uint32_t{XDPLB_LIVE_WORKERS});
 }

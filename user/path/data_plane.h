@@ -50,7 +50,7 @@ struct WorkerSlots {
 // What is loaded into the kernel once and kept for every plane of a daemon.
 struct LoadedPrograms {
   std::unique_ptr<XdpProgram> ingress;
-  std::unique_ptr<LiveProgram> live;
+  std::unique_ptr<LiveProgram> live;  // of the egress device, two-arm only
 };
 
 class DataPlane {

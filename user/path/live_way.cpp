@@ -6,8 +6,8 @@
 
 namespace xdplb {
 
-Result<void> LiveWay::open(const EgressProgram* program, const WorkerRigs& rigs) {
-  obstacle_ = lasting_obstacle(program, rigs);
+Result<void> LiveWay::open(LiveProgram* live, const std::string& why_not, const WorkerRigs& rigs) {
+  obstacle_ = lasting_obstacle(live, why_not, rigs);
   open_ = obstacle_.empty();
   // One that only the device is in the way of may open later.
   if (open_) obstacle_ = obstacle_at_device();
@@ -15,19 +15,18 @@ Result<void> LiveWay::open(const EgressProgram* program, const WorkerRigs& rigs)
     return fail("--tx live is not possible: {}; --tx auto takes the TX ring then", obstacle_);
   }
   if (!open_) return {};
-  LiveProgram& live = *program->live();
-  for (size_t w = 0; w < std::min<size_t>(rigs.size(), live.workers()); ++w) {
-    rigs[w]->set_live(live.transmit(static_cast<uint32_t>(w), egress_, choice_));
+  for (size_t w = 0; w < std::min<size_t>(rigs.size(), live->workers()); ++w) {
+    rigs[w]->set_live(live->transmit(static_cast<uint32_t>(w), egress_, choice_));
     rigs[w]->live()->set_usable(obstacle_.empty());
   }
   return {};
 }
 
 // Why no batch of this plane will leave as live frames; empty where the device alone decides.
-std::string LiveWay::lasting_obstacle(const EgressProgram* program, const WorkerRigs& rigs) const {
+std::string LiveWay::lasting_obstacle(const LiveProgram* live, const std::string& why_not,
+                                      const WorkerRigs& rigs) const {
   if (choice_ == TxChoice::xsk) return "--tx xsk";
-  if (program == nullptr) return "one-arm: the device carries xdp_vip";
-  if (program->live() == nullptr) return program->why_not_live();
+  if (live == nullptr) return why_not;
   const bool zero_copy = std::any_of(rigs.begin(), rigs.end(), [](const std::unique_ptr<WorkerRig>& rig) {
     return rig->egress_socket().zero_copy();
   });

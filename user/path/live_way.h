@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "user/path/egress_program.h"
+#include "user/path/live_program.h"
 #include "user/path/worker_rig.h"
 
 namespace xdplb {
@@ -18,9 +18,9 @@ class LiveWay {
  public:
   LiveWay(TxChoice choice, LinkInfo egress) : choice_(choice), egress_(std::move(egress)) {}
 
-  // Once the sockets are there and before the workers run. `program`: null in a one-arm set-up. Error where live
-  // frames alone were asked for and cannot be.
-  Result<void> open(const EgressProgram* program, const WorkerRigs& rigs);
+  // Once the sockets are there and before the workers run. `live`: the program on the egress device, or null for the
+  // reason `why_not`. Error where live frames alone were asked for and cannot be.
+  Result<void> open(LiveProgram* live, const std::string& why_not, const WorkerRigs& rigs);
 
   // Asks whether the device still takes live frames, and tells the workers. True where that is other than before.
   bool follow(const WorkerRigs& rigs);
@@ -29,7 +29,8 @@ class LiveWay {
   [[nodiscard]] std::string text() const;
 
  private:
-  [[nodiscard]] std::string lasting_obstacle(const EgressProgram* program, const WorkerRigs& rigs) const;
+  [[nodiscard]] std::string lasting_obstacle(const LiveProgram* live, const std::string& why_not,
+                                             const WorkerRigs& rigs) const;
   [[nodiscard]] std::string obstacle_at_device() const;
 
   TxChoice choice_;

@@ -16,9 +16,13 @@
 namespace xdplb {
 namespace {
 
-constexpr const char* kProgramName = "xdp_vip";
-constexpr std::array kPinned = {kProgramName, "xdp_vip_map", "xsks_map"};
+constexpr const char* kPinName = "xdp_vip";  // of either program: scripts know it
+constexpr std::array kPinned = {kPinName, "xdp_vip_map", "xsks_map"};
 constexpr long kBpfFsMagic = 0xcafe4a11;  // BPF_FS_MAGIC of linux/magic.h
+
+bool is_ours(const std::string& program) {
+  return program == vip_object().program || program == vip_live_object().program;
+}
 
 // The directory for pins, made where it is missing. True where we made it.
 Result<bool> make_pin_dir(const std::string& dir) {
@@ -80,7 +84,7 @@ Error foreign_program(const LinkInfo& link, const std::string& name) {
 // their place since, so the program that is pinned there is looked at.
 void remove_stale_pins(const AttachRecord& record) {
   for (const std::string& pin : record.pins) {
-    if (!pin.ends_with(std::string("/") + kProgramName)) continue;
+    if (!pin.ends_with(std::string("/") + kPinName)) continue;
     const UniqueFd pinned(bpf_obj_get(pin.c_str()));
     if (pinned.is_open() && program_id(pinned.get()) != record.prog_id) return;
   }
@@ -91,6 +95,21 @@ void remove_stale_pins(const AttachRecord& record) {
 
 Result<std::unique_ptr<XdpProgram>> XdpProgram::set_up(const std::vector<LinkInfo>& ingress,
                                                        const XdpProgramOptions& options) {
+  if (options.live_workers == 0) return make(ingress, options);
+  Result<std::unique_ptr<XdpProgram>> program = fail("--mode generic: live frames want a native program");
+  if (options.mode != XdpModeChoice::generic) program = make(ingress, options);
+  if (program) return program;
+  // Whatever was in the way, xdp_vip may do without it.
+  const std::string why_not_live = program.error().message;
+  XdpProgramOptions plain = options;
+  plain.live_workers = 0;
+  program = make(ingress, plain);
+  if (program) (*program)->why_not_live_ = why_not_live;
+  return program;
+}
+
+Result<std::unique_ptr<XdpProgram>> XdpProgram::make(const std::vector<LinkInfo>& ingress,
+                                                     const XdpProgramOptions& options) {
   std::unique_ptr<XdpProgram> program(new XdpProgram(options));
   const AttachRecord record = load_record(options.record_path);
   for (const LinkInfo& link : ingress) {
@@ -103,7 +122,7 @@ Result<std::unique_ptr<XdpProgram>> XdpProgram::set_up(const std::vector<LinkInf
   }
   for (const LinkInfo& link : ingress) {
     if (link.xdp_prog_id() != 0) continue;
-    if (auto r = program->attach(link); !r) return r.error();
+    if (auto r = program->attach_new(link); !r) return r.error();
   }
   if (auto r = program->write_record(); !r) return r.error();
   return program;
@@ -117,9 +136,7 @@ Result<void> XdpProgram::use_attached(const LinkInfo& link, const AttachRecord& 
     return fail_errno(errno, "Cannot open XDP program {} on [{}] (that needs CAP_SYS_ADMIN)", id, link.name);
   }
   const std::string name = program_name(id);
-  if (name != kProgramName) {
-    return foreign_program(link, name);
-  }
+  if (!is_ours(name)) return foreign_program(link, name);
   if (prog_.is_open() && prog_id_ != id) {
     return fail(
         "The ingress devices carry different xdp_vip programs ({} and {} on [{}]): attach the same one to all",
@@ -142,7 +159,33 @@ Result<void> XdpProgram::use_attached(const LinkInfo& link, const AttachRecord& 
   if (left_by_us) pins_ = record.pins;
   origin_ = left_by_us ? fmt::format("id {}, taken over from a daemon that died", id)
                        : fmt::format("id {}, attached by the operator, left in place", id);
+  if (options_.live_workers == 0) return {};
+  if (name == vip_live_object().program) {
+    if (auto r = open_live(); !r) why_not_live_ = r.error().message;
+    return {};
+  }
+  const char* of = left_by_us ? "was left by a daemon that died; a restart of this one brings xdp_vip_live"
+                              : "is the operator's; detach it and remove its pins, and lb brings xdp_vip_live";
+  why_not_live_ = fmt::format("the xdp_vip on [{}] {}", link.name, of);
   return {};
+}
+
+// Of xdp_vip_live, once it is on the device.
+Result<void> XdpProgram::open_live() {
+  auto live = LiveProgram::of_program(prog_.get());
+  if (!live) return live.error();
+  if (auto r = (*live)->try_run(); !r) return r;
+  live_ = std::move(*live);
+  return {};
+}
+
+LiveProgram* XdpProgram::live() const {
+  return attachments_[0].mode == XdpMode::native ? live_.get() : nullptr;
+}
+
+std::string XdpProgram::why_not_live() const {
+  return live_ == nullptr ? why_not_live_
+                          : fmt::format("XDP on [{}] is {}", attachments_[0].device, to_string(attachments_[0].mode));
 }
 
 Result<void> XdpProgram::load_and_pin() {
@@ -150,20 +193,21 @@ Result<void> XdpProgram::load_and_pin() {
   auto made = make_pin_dir(options_.pin_dir);
   if (!made) return made.error();
   made_pin_dir_ = *made;
-  const std::string taken = options_.pin_dir + "/" + kProgramName;
+  const std::string taken = options_.pin_dir + "/" + kPinName;
   if (access(taken.c_str(), F_OK) == 0) {
     return fail(
         "{} exists: an operator pinned a program there but attached it to no ingress device. Attach it (`ip link "
         "set dev DEV xdp pinned {}`), remove it, or choose another --pin-dir",
         taken, taken);
   }
-  auto object = open_bpf_object(vip_object());
+  const bool live = options_.live_workers != 0;
+  auto object = open_bpf_object(live ? vip_live_object() : vip_object());
   if (!object) return object.error();
   for (const char* name : {"xdp_vip_map", "xsks_map"}) {
     if (options_.map_prefix.empty()) break;
     if (auto r = rename_map(object->get(), name, options_.map_prefix); !r) return r;
   }
-  auto prog = load_bpf_object(object->get());
+  auto prog = live ? LiveProgram::load(object->get(), options_.live_workers) : load_bpf_object(object->get());
   if (!prog) return prog.error();
   prog_ = std::move(*prog);
   prog_id_ = program_id(prog_.get());
@@ -172,7 +216,7 @@ Result<void> XdpProgram::load_and_pin() {
   for (const char* name : kPinned) planned.pins.push_back(options_.pin_dir + "/" + name);
   wrote_record_ = true;
   if (auto r = save_record(options_.record_path, planned); !r) return r;
-  if (auto r = pin(prog_.get(), kProgramName); !r) return r;
+  if (auto r = pin(prog_.get(), kPinName); !r) return r;
   for (const char* name : {"xdp_vip_map", "xsks_map"}) {
     bpf_map* map = bpf_object__find_map_by_name(object->get(), name);
     XDPLB_CHECK(map != nullptr);
@@ -181,7 +225,7 @@ Result<void> XdpProgram::load_and_pin() {
   auto maps = BpfMaps::of_program(prog_.get());
   if (!maps) return maps.error();
   maps_.emplace(std::move(*maps));
-  origin_ = fmt::format("id {}, loaded, pinned in {}", prog_id_, options_.pin_dir);
+  origin_ = fmt::format("id {}{}, loaded, pinned in {}", prog_id_, live ? " (xdp_vip_live)" : "", options_.pin_dir);
   return {};
 }
 
@@ -192,13 +236,22 @@ Result<void> XdpProgram::pin(int fd, const std::string& name) {
   return {};
 }
 
-Result<void> XdpProgram::attach(const LinkInfo& link) {
+// To what was loaded here. For live frames natively or not at all.
+Result<void> XdpProgram::attach_new(const LinkInfo& link) {
+  if (options_.live_workers == 0) return attach(link, options_.mode);
+  if (auto r = attach(link, XdpModeChoice::native); !r) {
+    return fail_errno(r.error().sys_errno, "[{}] takes no native XDP program", link.name);
+  }
+  return open_live();
+}
+
+Result<void> XdpProgram::attach(const LinkInfo& link, XdpModeChoice mode) {
   if (!claim_.is_open()) {  // before others can see it on a device
     auto claim = claim_program(prog_id_, link);
     if (!claim) return claim.error();
     claim_ = std::move(*claim);
   }
-  auto attachment = attach_xdp(link, prog_.get(), options_.mode);
+  auto attachment = attach_xdp(link, prog_.get(), mode);
   if (!attachment) return attachment.error();
   attachments_.push_back(std::move(*attachment));
   // At once: a crash from here on leaves something behind.
@@ -210,7 +263,7 @@ Result<bool> XdpProgram::follow(const std::vector<LinkInfo>& ingress) {
     const uint32_t id = link.xdp_prog_id();
     if (id == 0 || id == prog_id_) continue;
     const std::string name = program_name(id);
-    if (name == kProgramName) return false;
+    if (is_ours(name)) return false;
     if (!name.empty()) return foreign_program(link, name);
     // The daemon has given up CAP_SYS_ADMIN by now, and without it nobody sees what is attached.
     return fail(
@@ -226,7 +279,7 @@ Result<bool> XdpProgram::follow(const std::vector<LinkInfo>& ingress) {
     std::erase_if(attachments_, [&](const Attachment& a) { return a.device == link.name; });
     if (attached) {
       attachments_.push_back({link.ifindex, link.name, link.xdp_mode, false, ""});  // somebody was quicker
-    } else if (auto r = attach(link); !r) {
+    } else if (auto r = attach(link, options_.mode); !r) {
       return r.error();
     }
   }

@@ -38,6 +38,12 @@ class Live(Balanced):
         return {device: False for device in self.devices}
 
 
+class LiveOneArm(Live):
+    """The program on the device receives and transmits."""
+
+    one_arm = True
+
+
 register(OneArm, "one_arm", says_what_it_uses, everyone_gets_udp, everyone_gets_tcp, every_packet_arrives_once,
          fragments_arrive, ingress_link_goes_down_and_up, it_is_killed)
 register(ZeroCopyIn, "zero_copy_in", says_what_it_uses, everyone_gets_udp, everyone_gets_tcp,
@@ -46,3 +52,4 @@ register(ZeroCopyOut, "zero_copy_out", says_what_it_uses, everyone_gets_udp, eve
          every_packet_arrives_once)
 register(Generic, "generic", says_what_it_uses, everyone_gets_udp, everyone_gets_tcp)
 register(Live, "live", says_what_it_uses, everyone_gets_udp, everyone_gets_tcp, every_packet_arrives_once)
+register(LiveOneArm, "live_one_arm", says_what_it_uses, everyone_gets_udp, everyone_gets_tcp, every_packet_arrives_once)
