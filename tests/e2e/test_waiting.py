@@ -1,5 +1,8 @@
 """How workers wait for packets: asleep, spinning, or both in turn."""
 
+import os
+from pathlib import Path
+
 import pytest
 from support.daemon import Daemon, configure
 from support.programs import mconnect, serve
@@ -44,3 +47,12 @@ def test_an_adaptive_worker_sleeps_when_it_is_quiet_and_a_spinning_one_does_not(
         wait_until(lambda: daemon.stats().workers[0]["wakeups"] > before, 10, what=lambda: "its timeouts")
     with Daemon(lab, "--spin") as daemon:
         assert daemon.stats_now().workers[0]["wakeups"] == 0
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core: nothing to keep off")
+def test_the_control_thread_keeps_off_the_cores_of_the_workers(lab):
+    configure(lab)
+    ours, *others = sorted(os.sched_getaffinity(0))
+    with Daemon(lab, f"--cpus={ours}", "--spin") as daemon:
+        status = Path(f"/proc/{daemon.process.pid}/status").read_text()
+        assert f"Cpus_allowed:\t{sum(1 << core for core in others):x}\n" in status

@@ -1,34 +1,15 @@
 #include "user/path/data_plane.h"
 
-#include <sched.h>
-
 #include <algorithm>
 
 #include "umem/queue_release.h"
 #include "user/base/clock.h"
 #include "user/base/log.h"
+#include "user/path/cores.h"
 #include "user/path/worker_plan.h"
 
 namespace xdplb {
 namespace {
-
-// The cores that this process may use, or those of --cpus that it may.
-Result<std::vector<int>> worker_cpus(const std::vector<int>& wanted) {
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
-    return fail_errno(errno, "Cannot ask which CPUs we may use");
-  std::vector<int> cpus;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (CPU_ISSET(static_cast<size_t>(cpu), &allowed)) cpus.push_back(cpu);
-  }
-  for (const int cpu : wanted) {
-    if (std::find(cpus.begin(), cpus.end(), cpu) == cpus.end()) {
-      return fail("Invalid --cpus [{}]: this process may use {}", cpu, fmt::join(cpus, ","));
-    }
-  }
-  return wanted.empty() ? cpus : wanted;
-}
 
 constexpr uint64_t kQueueReleaseWaitNs = 2 * kNsPerSec;
 
@@ -87,7 +68,11 @@ Result<void> DataPlane::serve(const SnapshotPublisher& snapshots, WorkerSlots& s
   auto live = one_arm() ? live_way_->open(program_->live(), program_->why_not_live(), rigs_)
                         : live_way_->open(egress_program_->live(), egress_program_->why_not_live(), rigs_);
   if (!live) return live;
-  return start_workers(snapshots, slots);
+  if (auto r = start_workers(snapshots, slots); !r) return r;
+  std::vector<int> cores;
+  for (const auto& rig : rigs_) cores.push_back(rig->plan().cpu);
+  keep_off_cores(cores);
+  return {};
 }
 
 Result<void> DataPlane::look_at_devices() {
@@ -251,7 +236,7 @@ Result<std::vector<WorkerRigPlan>> DataPlane::plan_workers() {
   auto queues = ingress_queues();
   if (!queues) return queues.error();
   if (has_tier_ && !one_arm()) open_way_to_peers(*queues);
-  auto cpus = worker_cpus(options_.cpus);
+  auto cpus = worker_cores(options_.cpus);
   if (!cpus) return cpus.error();
   auto copy = choose_copy(egress(), options_.zero_copy);
   if (!copy) return copy.error();
