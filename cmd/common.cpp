@@ -87,7 +87,9 @@ Result<int> report_in_force(const ConfigStore& store, uint64_t generation) {
   }
   const AdoptionWait wait = wait_adopted(store.name(), generation, kAdoptionWait);
   switch (wait.outcome) {
-    case Adopted::yes: fmt::print("Generation {} is in force\n", wait.last.adopted_generation); return kExitDone;
+    case Adopted::yes:
+      fmt::print("Generation {} is in force after {:.1f} ms\n", wait.last.adopted_generation, wait.took.count());
+      return kExitDone;
     case Adopted::no_daemon: fmt::print("Generation {}; the daemon has just stopped\n", generation); return kExitDone;
     case Adopted::refused:
       return fail("The daemon refused generation {}, generation {} stays in force: {}", wait.last.refused_generation,

@@ -10,7 +10,7 @@ def test_a_change_is_in_force_when_the_command_returns(lab, daemon):
     for _ in range(5):
         for command in ("deactivate", "activate"):
             done = xdplb(lab.lb, command, 0)
-            generation = int(re.search(r"^Generation (\d+) is in force$", done.stdout, re.M).group(1))
+            generation = int(re.search(r"^Generation (\d+) is in force after \d+\.\d ms$", done.stdout, re.M).group(1))
             state = json.loads(xdplb(lab.lb, "show", "--json").stdout)["daemon"]
             assert state["running"] and state["generation"] >= generation
 

@@ -157,7 +157,7 @@ Result<DaemonStats> read_stats(const ShmName& name) {
 }
 
 AdoptionWait wait_adopted(const ShmName& name, uint64_t generation, std::chrono::milliseconds timeout) {
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  const auto began = std::chrono::steady_clock::now();
   AdoptionWait wait;
   const auto store = ConfigStore::open(name, ConfigStore::Access::read);
   for (;;) {
@@ -172,8 +172,9 @@ AdoptionWait wait_adopted(const ShmName& name, uint64_t generation, std::chrono:
       if (adoption->refused_generation >= generation) wait.outcome = Adopted::refused;
       if (wait.outcome != Adopted::timed_out) return wait;
     }
-    if (std::chrono::steady_clock::now() >= deadline) return wait;
+    if (std::chrono::steady_clock::now() >= began + timeout) return wait;
     std::this_thread::sleep_for(kPause);
+    wait.took = std::chrono::steady_clock::now() - began;
   }
 }
 

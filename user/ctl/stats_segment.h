@@ -49,8 +49,10 @@ enum class Adopted : uint8_t { yes, refused, no_daemon, timed_out };
 struct AdoptionWait {
   Adopted outcome = Adopted::timed_out;
   Adoption last;
+  std::chrono::duration<double, std::milli> took{};
 };
-// Waits until the daemon uses `generation` or a later one.
+// Waits until every worker of the daemon uses `generation` or a later one. `took`: from this call on, to a
+// millisecond.
 AdoptionWait wait_adopted(const ShmName& name, uint64_t generation, std::chrono::milliseconds timeout);
 
 }  // namespace xdplb
