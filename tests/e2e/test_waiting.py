@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from support.daemon import Daemon, configure
+from support.daemon import Daemon, configure, xdplb
 from support.programs import mconnect, serve
 from support.wait import wait_until
 
@@ -47,6 +47,15 @@ def test_an_adaptive_worker_sleeps_when_it_is_quiet_and_a_spinning_one_does_not(
         wait_until(lambda: daemon.stats().workers[0]["wakeups"] > before, 10, what=lambda: "its timeouts")
     with Daemon(lab, "--spin") as daemon:
         assert daemon.stats_now().workers[0]["wakeups"] == 0
+
+
+def test_a_change_does_not_wait_for_the_next_packet_of_a_spinning_worker(lab):
+    configure(lab)
+    serve(lab)
+    with Daemon(lab, "--spin"):
+        assert mconnect(lab.client, lab.vip4, 40).failed == 0
+        for command in ("deactivate", "activate"):
+            assert "is in force after" in xdplb(lab.lb, command, 0).stdout
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core: nothing to keep off")

@@ -1,8 +1,8 @@
 // How a new Snapshot reaches the workers, and when an old one may be freed.
 //
 // The control thread publishes one pointer; each worker picks it up between two batches and says which version it
-// now uses. A worker about to sleep in poll says so: it holds no snapshot while it sleeps, and so counts as having
-// adopted any. No lock, and on the worker's side no read-modify-write: one load and one store a turn.
+// now uses. A worker about to sleep in poll, or that spins for nothing, says so: it holds no snapshot until its next
+// batch, and so counts as having adopted any. No lock, and on the worker's side no read-modify-write: one load and one store a turn.
 #pragma once
 
 #include <atomic>
@@ -41,7 +41,7 @@ class SnapshotPublisher {
     }
     return announce(epoch);
   }
-  // Worker, before it sleeps: it uses no snapshot until the next acquire().
+  // Worker, when it has nothing to do: it uses no snapshot until the next acquire().
   static void release(WorkerEpoch& epoch) {
     epoch.version.store(WorkerEpoch::kAsleep, std::memory_order_release);  // pairs with adopted_by_all()
   }

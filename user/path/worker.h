@@ -87,8 +87,8 @@ class alignas(kLineBytes) Worker {
   // For how long the thread may sleep, if no packet comes: until the kernel is to be asked again, or a heartbeat is
   // due.
   [[nodiscard]] uint64_t sleep_max_ns(uint64_t now_ns);
-  // Before sleeping: gives up the snapshot (SnapshotPublisher::release).
-  void prepare_sleep() { SnapshotPublisher::release(*parts_.epoch); }
+  // Before sleeping, and now and then while spinning for nothing: changes come into force without us then.
+  void release_snapshot() { SnapshotPublisher::release(*parts_.epoch); }
 
   // The worker ends: gives up the fragments that still wait. After the last turn.
   void drop_held();

@@ -92,7 +92,7 @@ void WorkerThread::run() {
     wait_after(received, now_ns);
   }
   drained_ = drain();
-  worker_->prepare_sleep();
+  worker_->release_snapshot();
 }
 
 void WorkerThread::wait_after(bool received, uint64_t now_ns) {
@@ -109,6 +109,8 @@ void WorkerThread::wait_after(bool received, uint64_t now_ns) {
                      (wait_.mode == WaitMode::adaptive && now_ns - last_packet_ns_ < kAdaptiveSpinNs);
   if (!spins) return wait_for_packets();
   if (++empty_turns_ % kYieldAfterTurns == 0) {
+    // It may be quiet for long: a change of the configuration must not wait for the next packet.
+    worker_->release_snapshot();
     sched_yield();
   } else {
     __builtin_ia32_pause();
@@ -122,7 +124,7 @@ void WorkerThread::wait_for_packets() {
   for (const WorkerIngress& ingress : parts.ingress) fds[count++] = {ingress.port->fd(), POLLIN, 0};
   const uint64_t timeout_ns = worker_->sleep_max_ns(monotonic_ns());
   const timespec timeout = {static_cast<time_t>(timeout_ns / kNsPerSec), static_cast<long>(timeout_ns % kNsPerSec)};
-  worker_->prepare_sleep();
+  worker_->release_snapshot();
   ppoll(fds, count, &timeout, nullptr);
   parts.counters->wakeups.add(1);
 }
