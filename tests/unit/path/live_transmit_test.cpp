@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <cerrno>
 #include <cstring>
+#include <random>
 
 #include "tests/support/fake_live.h"
 
@@ -44,6 +45,16 @@ TEST_CASE("live transmit: a full batch leaves in one call, whole and in order") 
   CHECK(rig.fake.take_sent() == packets.bytes());
   CHECK(rig.fake.calls() == 1);
   CHECK(rig.fake.run_word().armed == 0);
+}
+
+TEST_CASE("live transmit: every length leaves byte for byte") {
+  Rig rig(TxChoice::live);
+  Packets packets(300, kLiveFrameMin);
+  std::mt19937 random{7};
+  for (std::byte& byte : packets.memory) byte = static_cast<std::byte>(random());
+  for (uint32_t i = 0; i < 300; ++i) packets.refs[i].len_bytes = kLiveFrameMin + i;
+  CHECK(rig.live.send(packets.area, packets.refs) == 300);
+  CHECK(rig.fake.take_sent() == packets.bytes());
 }
 
 TEST_CASE("live transmit: auto takes large batches, live all") {
