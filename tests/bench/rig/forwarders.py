@@ -2,7 +2,9 @@
 eth2 out of eth1, and is stopped. One that cannot be had says why (`Unavailable`), and its rows say so.
 """
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -12,6 +14,8 @@ from lab.node import BUILD
 
 from .wires import EGRESS_MAC, FORWARDER_CPU, GENERATOR_CPU, TARGETS, VIP4, VIP6, Wires
 
+ALL_TARGETS = " ".join(str(index) for index in range(len(TARGETS)))
+STATS_AGE_S = 0.15  # at most, with a margin
 FLOWS_ROOM = 1 << 22  # of xdplb's table: a service may fill half of it
 
 
@@ -38,9 +42,10 @@ class Xdplb(Forwarder):
     cpu: int = FORWARDER_CPU
     kind: str = "lb"
     remembers = True
+    _out = False
 
     def start(self, wires: Wires) -> None:
-        lb = wires.lb
+        lb = self._lb = wires.lb
         if lb.run("xdplb show", check=False).returncode != 0:
             lb.run(f"xdplb init --n={len(TARGETS)}")
             lb.run(f"xdplb vip add {VIP4} {VIP6}")
@@ -53,9 +58,42 @@ class Xdplb(Forwarder):
         except TimeoutError:
             raise Unavailable(self._daemon.output.strip().splitlines()[-1]) from None
 
+    def change(self) -> float:
+        """Takes a target out, or in again; how long it took from being written until it was in force, in ms."""
+        self._out = not self._out
+        done = self._lb.run(f"xdplb {'deactivate' if self._out else 'activate'} 0", check=False)
+        if not (said := re.search(r"is in force after ([0-9.]+) ms$", done.stdout, re.M)):
+            raise RuntimeError(f"{self.name}: a change is not in force: {done.stdout}{done.stderr}")
+        return float(said.group(1))
+
     def stop(self, wires: Wires) -> None:
+        if self._out:
+            self.change()
         if self._daemon.stop() != 0:
             raise RuntimeError(f"{self.name} ended badly:\n{self._daemon.output}")
+
+
+@dataclass
+class ReceiveAlone(Xdplb):
+    """xdplb whose targets are all down: it receives and drops. What it takes is what core 0 can generate and the kernel
+    copy into a socket there: no forwarder that receives by AF_XDP gets more."""
+
+    kind: str = "generator"
+    remembers = False
+
+    def start(self, wires: Wires) -> None:
+        super().start(wires)
+        self._lb.run(f"xdplb deactivate {ALL_TARGETS}")
+
+    def stop(self, wires: Wires) -> None:
+        self._lb.run(f"xdplb activate {ALL_TARGETS}")
+        super().stop(wires)
+
+    def taken(self) -> int:
+        """Packets received until now."""
+        time.sleep(STATS_AGE_S)
+        workers = json.loads(self._lb.run("xdplb stats --json").stdout)["workers"]
+        return sum(worker["rx"] for worker in workers)
 
 
 @dataclass
@@ -178,6 +216,7 @@ def all_forwarders() -> list[Forwarder]:
     return [
         Redirect("generator alone", "drop", "generator"),
         Redirect("XDP_REDIRECT", "redirect", "ceiling"),
+        ReceiveAlone("AF_XDP receive alone", "--spin"),
         *lb_modes(),
         Testpmd("testpmd af_xdp", "net_af_xdp"),
         Testpmd("testpmd af_packet", "net_af_packet", ",blocksz=4096,framesz=2048,framecnt=1024"),

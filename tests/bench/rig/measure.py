@@ -23,6 +23,7 @@ class Cell:
     rate: float = 0  # packets a second; 0: as fast as it goes
     seconds: float = 1.0
     family: int = 4
+    changes: int = 0  # of the configuration, meanwhile
 
 
 @dataclass
@@ -37,6 +38,7 @@ class Run:
     p99_us: float = 0
     core_ns: dict[int, float] = field(default_factory=dict)  # busy time of each core, a packet received
     faults: dict[str, int] = field(default_factory=dict)
+    change_ms: list[float] = field(default_factory=list)  # from being written to being in force
 
     @property
     def loss(self) -> float:
@@ -62,7 +64,8 @@ class Rig:
         self._generate(Cell(cell.flows, cell.size, rate=400_000, family=cell.family), count=cell.flows).wait()
         self._settle()
 
-    def run(self, cell: Cell) -> Run:
+    def run(self, cell: Cell, change=None) -> Run:
+        """`change` makes one, and says how long it took in ms."""
         self._reset()
         generator = self._generate(cell)
         time.sleep(WARM_UP_S)
@@ -70,7 +73,12 @@ class Rig:
             pass
         time.sleep(WARM_UP_S)
         begin, cores = self._next_line(), _busy_ns()
-        time.sleep(max(INTERVAL_S, cell.seconds - 3 * WARM_UP_S - 2 * INTERVAL_S))
+        ends = time.monotonic() + max(INTERVAL_S, cell.seconds - 3 * WARM_UP_S - 2 * INTERVAL_S)
+        everywhere = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {GENERATOR_CPU})  # commands, too, keep off the forwarder's core
+        change_ms = [change() for _ in range(cell.changes) if time.monotonic() < ends]
+        os.sched_setaffinity(0, everywhere)
+        time.sleep(max(0, ends - time.monotonic()))
         end, cores_end = self._next_line(), _busy_ns()
         if generator.wait() != 0:
             raise RuntimeError(f"xdpgen failed: {generator.output}")
@@ -88,6 +96,7 @@ class Rig:
             p99_us=total["p99_ns"] / 1000,
             core_ns={cpu: (cores_end[cpu] - cores[cpu]) / max(1, packets) for cpu in cores},
             faults={name: total[name] for name in FAULTS if total[name]},
+            change_ms=change_ms,
         )
 
     def _generate(self, cell: Cell, count: int = 0):

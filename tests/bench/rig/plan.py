@@ -7,6 +7,9 @@ from .measure import Cell
 
 LOSS_RATES = (0.25e6, 0.5e6, 1e6, 1.5e6, 2e6)
 LATENCY_RATE = 0.1e6
+CHANGE_RATE = 2e6
+CHANGES = 20  # fit into what is measured of a run of that length
+CHANGE_S = 1.5
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,7 @@ class Plan:
     rates: tuple[float, ...]
     long_frames: bool
     v6: bool
+    changes: bool
     minutes_max: float  # no further round begins that would end later
 
     def cells(self, forwarder: Forwarder) -> dict[str, Cell]:
@@ -39,6 +43,8 @@ class Plan:
         for rate in self.rates:
             cells[loss(rate)] = Cell(1000, rate=rate, seconds=self.seconds)
         cells["p50"] = Cell(1000, rate=LATENCY_RATE, seconds=self.seconds)
+        if self.changes and forwarder.kind == "lb":
+            cells["change"] = Cell(1000, rate=CHANGE_RATE, seconds=CHANGE_S, changes=CHANGES)
         return cells
 
 
@@ -50,7 +56,7 @@ def loss(rate: float) -> str:
     return f"loss/{rate / 1e6:g}"
 
 
-QUICK = Plan("quick", 1, 0.6, (1000, 1_000_000), (0.5e6, 1e6, 2e6), False, False, 4)
-FULL = Plan("full", 3, 0.8, (1, 1000, 100_000, 1_000_000), LOSS_RATES, True, True, 14)
-SMOKE = Plan("smoke", 1, 0.5, (1000,), (20e3,), False, True, 1)  # that everything works; no number means anything
+QUICK = Plan("quick", 1, 0.6, (1000, 1_000_000), (0.5e6, 1e6, 2e6), False, False, True, 4)
+FULL = Plan("full", 3, 0.8, (1, 1000, 100_000, 1_000_000), LOSS_RATES, True, True, True, 14)
+SMOKE = Plan("smoke", 1, 0.5, (1000,), (20e3,), False, True, True, 1)  # that everything works; no number means anything
 PLANS = {plan.name: plan for plan in (SMOKE, QUICK, FULL)}

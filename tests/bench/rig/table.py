@@ -35,6 +35,8 @@ def columns(plan: Plan, forwarder: Forwarder) -> list[tuple[str, str, str]]:
     wanted.append((speed(1000), "ns/packet", "ns"))
     wanted += [(loss(rate), f"lost at {rate / 1e6:g}", "loss") for rate in plan.rates]
     wanted.append(("p50", "p50 us", "p50"))
+    if plan.changes:
+        wanted += [("change", "change ms", "change"), ("change", "lost meanwhile", "loss")]
     return wanted
 
 
@@ -48,6 +50,9 @@ def show(runs: list[Run] | None, kind: str, forwarder: Forwarder) -> str:
     if kind == "loss":
         lost = middle(runs, lambda run: run.loss) * 100
         return "0" if lost == 0 else f"{lost:.2g}%" if lost < 10 else f"{lost:.0f}%"
+    if kind == "change":
+        took = [ms for run in runs for ms in run.change_ms]
+        return f"{median(took):.1f}, max {max(took):.1f}"
     return f"{middle(runs, lambda run: run.p50_us):.1f}"
 
 
