@@ -2,7 +2,8 @@
 //
 // The control thread publishes one pointer; each worker picks it up between two batches and says which version it
 // now uses. A worker about to sleep in poll, or that spins for nothing, says so: it holds no snapshot until its next
-// batch, and so counts as having adopted any. No lock, and on the worker's side no read-modify-write: one load and one store a turn.
+// batch, and so counts as having adopted any. No lock, and on the worker's side no read-modify-write: one load and
+// one store a turn.
 #pragma once
 
 #include <atomic>
