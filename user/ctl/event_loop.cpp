@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "user/base/clock.h"
 
@@ -112,6 +113,25 @@ Result<void> EventLoop::run() {
     if (auto turn = run_once(-1); !turn) return turn.error();
   }
   return {};
+}
+
+Result<void> FdAndTimer::open(int fd, std::function<void()> readable, uint64_t period_ns,
+                              std::function<void()> tick) {
+  const auto watch = loop_.watch_fd(fd, std::move(readable));
+  if (!watch) return watch.error();
+  readable_ = *watch;
+  const auto timer = loop_.every(period_ns, std::move(tick));
+  if (!timer) {
+    close();
+    return timer.error();
+  }
+  timer_ = *timer;
+  return {};
+}
+
+void FdAndTimer::close() {
+  loop_.remove(std::exchange(readable_, 0));
+  loop_.remove(std::exchange(timer_, 0));
 }
 
 }  // namespace xdplb

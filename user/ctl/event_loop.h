@@ -91,6 +91,24 @@ class EventLoop {
   bool stopping_ = false;
 };
 
+// A descriptor that is read, and a timer beside it. Declare it after what owns the descriptor.
+class FdAndTimer {
+ public:
+  explicit FdAndTimer(EventLoop& loop) : loop_(loop) {}
+  ~FdAndTimer() { close(); }
+  FdAndTimer(const FdAndTimer&) = delete;
+  FdAndTimer& operator=(const FdAndTimer&) = delete;
+
+  // Neither is watched where this fails. Not while it is open.
+  Result<void> open(int fd, std::function<void()> readable, uint64_t period_ns, std::function<void()> tick);
+  void close();
+
+ private:
+  EventLoop& loop_;
+  WatchId readable_ = 0;
+  WatchId timer_ = 0;
+};
+
 Result<std::unique_ptr<Poller>> make_io_uring_poller();
 Result<std::unique_ptr<Poller>> make_epoll_poller();
 

@@ -53,10 +53,6 @@ std::string describe(const Target& target, const ReachChange& change, const std:
 
 }  // namespace
 
-NeighbourControl::~NeighbourControl() {
-  close();
-}
-
 void NeighbourControl::set_device(const LinkInfo& egress, std::vector<MacAddr> own) {
   if (egress.ifindex != egress_.ifindex) watch_.doubt_all();
   egress_ = egress;
@@ -85,7 +81,8 @@ Result<void> NeighbourControl::follow(const Config& config) {
   }
   watch_.follow(addresses);
   if (addresses.empty()) {
-    close();
+    watches_.close();
+    socket_.reset();
     return {};
   }
   if (socket_) return {};
@@ -98,21 +95,10 @@ Result<void> NeighbourControl::open() {
   auto socket = NeighbourSocket::open();
   if (!socket) return socket.error();
   socket_.emplace(std::move(*socket));
-  auto readable = loop_.watch_fd(socket_->fd(), [this] { listen(); });
-  if (!readable) return readable.error();
-  readable_ = *readable;
-  auto timer = loop_.every(kTickEveryNs, [this] { tick(); });
-  if (!timer) return timer.error();
-  timer_ = *timer;
-  return {};
-}
-
-void NeighbourControl::close() {
-  for (WatchId* id : {&readable_, &timer_}) {
-    if (*id != 0) loop_.remove(*id);
-    *id = 0;
-  }
-  socket_.reset();
+  auto opened = watches_.open(
+      socket_->fd(), [this] { listen(); }, kTickEveryNs, [this] { tick(); });
+  if (!opened) socket_.reset();
+  return opened;
 }
 
 void NeighbourControl::hear(const Neighbour& neighbour) {

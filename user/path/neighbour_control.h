@@ -23,8 +23,7 @@ struct TargetNews {
 
 class NeighbourControl {
  public:
-  explicit NeighbourControl(EventLoop& loop) : loop_(loop) {}
-  ~NeighbourControl();
+  explicit NeighbourControl(EventLoop& loop) : watches_(loop) {}
   NeighbourControl(const NeighbourControl&) = delete;
   NeighbourControl& operator=(const NeighbourControl&) = delete;
 
@@ -47,19 +46,16 @@ class NeighbourControl {
 
  private:
   Result<void> open();
-  void close();
   void tick();
   void listen();
   void ask_all_again();
   void hear(const Neighbour& neighbour);
   [[nodiscard]] Result<void> check_on_link(const Target& target) const;
 
-  EventLoop& loop_;
   LinkInfo egress_;
   NeighbourWatch watch_;
   std::optional<NeighbourSocket> socket_;  // while there is somebody to follow
-  WatchId readable_ = 0;
-  WatchId timer_ = 0;
+  FdAndTimer watches_;
   std::string ask_error_;  // said once
 };
 

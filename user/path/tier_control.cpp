@@ -11,7 +11,6 @@ namespace xdplb {
 
 TierControl::~TierControl() {
   serve({});
-  close();
 }
 
 Result<void> TierControl::set(const Tier& tier) {
@@ -19,7 +18,8 @@ Result<void> TierControl::set(const Tier& tier) {
     return {};
   }
   if (watch_ && !ifindexes_.empty()) say(true);
-  close();
+  watches_.close();
+  socket_.reset();
   live_ = disagreeing_ = 0;
   // relaxed: a mask stands for itself; one that is late sends fragments where they would have gone a moment ago.
   live_peers_.store(0, std::memory_order_relaxed);
@@ -33,21 +33,8 @@ Result<void> TierControl::open() {
   auto socket = TierSocket::open();
   if (!socket) return socket.error();
   socket_.emplace(std::move(*socket));
-  auto readable = loop_.watch_fd(socket_->fd(), [this] { listen(); });
-  if (!readable) return readable.error();
-  readable_ = *readable;
-  auto timer = loop_.every(kTierHelloEveryNs, [this] { tick(); });
-  if (!timer) return timer.error();
-  timer_ = *timer;
-  return {};
-}
-
-void TierControl::close() {
-  for (WatchId* id : {&readable_, &timer_}) {
-    if (*id != 0) loop_.remove(*id);
-    *id = 0;
-  }
-  socket_.reset();
+  return watches_.open(
+      socket_->fd(), [this] { listen(); }, kTierHelloEveryNs, [this] { tick(); });
 }
 
 void TierControl::serve(std::vector<uint32_t> ifindexes) {

@@ -16,7 +16,7 @@ namespace xdplb {
 class TierControl {
  public:
   // Both outlive it.
-  TierControl(EventLoop& loop, std::atomic<TierMask>& live_peers) : loop_(loop), live_peers_(live_peers) {}
+  TierControl(EventLoop& loop, std::atomic<TierMask>& live_peers) : live_peers_(live_peers), watches_(loop) {}
   ~TierControl();
   TierControl(const TierControl&) = delete;
   TierControl& operator=(const TierControl&) = delete;
@@ -32,18 +32,15 @@ class TierControl {
 
  private:
   Result<void> open();
-  void close();
   void tick();
   void say(bool leaves);
   void listen();
   void publish();
 
-  EventLoop& loop_;
   std::atomic<TierMask>& live_peers_;
   std::optional<TierWatch> watch_;
   std::optional<TierSocket> socket_;
-  WatchId readable_ = 0;
-  WatchId timer_ = 0;
+  FdAndTimer watches_;
   std::vector<uint32_t> ifindexes_;
   TierMask live_ = 0;
   TierMask disagreeing_ = 0;  // told of

@@ -145,6 +145,29 @@ TEST_CASE("event loop: timers tick, missed ticks count once, idle waits do not s
   }
 }
 
+TEST_CASE("event loop: a descriptor with a timer, both until closed") {
+  for (const LoopBackend backend : usable_backends()) {
+    const auto loop = make_loop(backend);
+    CAPTURE(loop->name());
+    const Pipe pipe;
+    int reads = 0, ticks = 0;
+    FdAndTimer both(*loop);
+    const auto open = [&] {
+      return both.open(
+          pipe.read_end.get(), [&] { reads += pipe.take() != 0; }, kNsPerMs, [&] { ++ticks; });
+    };
+    for (int round = 1; round <= 2; ++round) {
+      REQUIRE(open());
+      pipe.put("a");
+      while (reads < round || ticks < round) turn(*loop, 1000);
+      both.close();
+      pipe.put("b");
+      CHECK(turn(*loop, 10) == 0);
+      CHECK(pipe.take() == 'b');
+    }
+  }
+}
+
 TEST_CASE("event loop: a signal stops it") {
   for (const LoopBackend backend : usable_backends()) {
     const auto loop = make_loop(backend);
