@@ -19,10 +19,7 @@ namespace {
 
 using nlohmann::json;
 
-// For a request and its answer, from the first byte to the last.
-constexpr uint64_t kExchangeTimeout_ns = 10 * kNsPerSec;
 constexpr uint64_t kStaleWaitNs = kNsPerSec;
-constexpr size_t kReadBytes = 4096;
 constexpr int kBacklog = 16;
 
 // For us alone. One that is there already must be ours: in someone else's, the socket could be swapped.
@@ -65,7 +62,7 @@ Result<void> remove_stale_socket(const std::string& path, const sockaddr_un& add
   return {};
 }
 
-bool is_allowed(int fd) {
+bool is_ours(int fd) {
   ucred peer{};
   socklen_t len = sizeof peer;
   if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0) return false;
@@ -77,16 +74,6 @@ std::string refusal(const std::string& text) {
 }
 
 }  // namespace
-
-struct ControlServer::Client {
-  uint64_t id = 0;
-  UniqueFd fd;
-  WatchId watch = 0;
-  uint64_t deadline_ns = 0;
-  std::string request;  // what has come of it
-  std::string reply;    // to be sent
-  size_t sent_bytes = 0;
-};
 
 std::string control_socket_path(std::string_view shm_name) {
   return fmt::format("/run/xdplb/{}.sock", shm_name);
@@ -107,23 +94,20 @@ Result<std::unique_ptr<ControlServer>> ControlServer::create(EventLoop& loop, co
   if (::chmod(path.c_str(), 0600) != 0) return fail_errno(errno, "Cannot set the mode of {}", path);
   if (::listen(listener.get(), kBacklog) != 0) return fail_errno(errno, "Cannot listen on {}", path);
 
-  std::unique_ptr<ControlServer> server(new ControlServer(loop, path, std::move(listener)));
-  auto watch = loop.watch_fd(server->listener_.get(), [raw = server.get()] { raw->accept_clients(); });
-  if (!watch) return watch.error();
-  server->listener_watch_ = *watch;
-  auto timer = loop.every(kNsPerSec, [raw = server.get()] { raw->drop_slow_clients(); });
-  if (!timer) return timer.error();
-  server->timer_watch_ = *timer;
+  std::unique_ptr<ControlServer> server(new ControlServer(path));
+  auto clients = StreamServer::create(
+      loop, std::move(listener),
+      {.clients_max = kMaxControlClients,
+       .oldest_gives_way = false,
+       .one_request = false,
+       .is_allowed = is_ours,
+       .answer = [raw = server.get()](std::string_view received) { return raw->answer_to(received); }});
+  if (!clients) return clients.error();
+  server->clients_ = std::move(*clients);
   return server;
 }
 
-ControlServer::ControlServer(EventLoop& loop, std::string path, UniqueFd listener)
-    : loop_(loop), path_(std::move(path)), listener_(std::move(listener)) {}
-
 ControlServer::~ControlServer() {
-  while (!clients_.empty()) drop(clients_.begin()->first);
-  loop_.remove(listener_watch_);
-  loop_.remove(timer_watch_);
   ::unlink(path_.c_str());
 }
 
@@ -131,77 +115,13 @@ void ControlServer::on(std::string verb, Handler handler) {
   handlers_[std::move(verb)] = std::move(handler);
 }
 
-void ControlServer::accept_clients() {
-  // One a turn: the loop calls again, and serves others in between.
-  UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-  if (!fd.is_open() || clients_.size() >= kMaxControlClients || !is_allowed(fd.get())) return;
-  const uint64_t id = next_client_++;
-  auto client = std::make_unique<Client>();
-  client->id = id;
-  client->fd = std::move(fd);
-  Client& added = *clients_.emplace(id, std::move(client)).first->second;
-  start_reading(added);
-}
-
-void ControlServer::start_reading(Client& client) {
-  loop_.remove(client.watch);
-  client.deadline_ns = monotonic_ns() + kExchangeTimeout_ns;
-  client.request.clear();
-  const auto watch = loop_.watch_fd(client.fd.get(), [this, id = client.id] { read_request(id); });
-  if (!watch) return drop(client.id);
-  client.watch = *watch;
-}
-
-void ControlServer::start_writing(Client& client) {
-  loop_.remove(client.watch);
-  client.sent_bytes = 0;
-  const auto watch = loop_.watch_writable(client.fd.get(), [this, id = client.id] { write_reply(id); });
-  if (!watch) return drop(client.id);
-  client.watch = *watch;
-}
-
-void ControlServer::read_request(uint64_t id) {
-  Client& client = *clients_.at(id);
-  char bytes[kReadBytes];
-  const ssize_t len = ::recv(client.fd.get(), bytes, sizeof bytes, 0);
-  if (len < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (len <= 0) return drop(id);
-  client.request.append(bytes, static_cast<size_t>(len));
-  const size_t line_end = client.request.find('\n');
-  if (line_end == std::string::npos && client.request.size() <= kMaxRequestBytes) return;
+std::optional<StreamAnswer> ControlServer::answer_to(std::string_view received) const {
+  const size_t line_end = received.find('\n');
+  if (line_end == std::string::npos && received.size() <= kMaxRequestBytes) return std::nullopt;
+  if (line_end > kMaxRequestBytes)
+    return StreamAnswer{refusal(fmt::format("longer than {} bytes", kMaxRequestBytes))};
   // What follows the first line is thrown away: a client waits for its answer before it asks again.
-  client.reply = line_end <= kMaxRequestBytes ? answer(std::string_view(client.request).substr(0, line_end))
-                                              : refusal(fmt::format("longer than {} bytes", kMaxRequestBytes));
-  start_writing(client);
-}
-
-void ControlServer::write_reply(uint64_t id) {
-  Client& client = *clients_.at(id);
-  const std::string_view rest = std::string_view(client.reply).substr(client.sent_bytes);
-  const ssize_t len = ::send(client.fd.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
-  if (len < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (len < 0) return drop(id);
-  client.sent_bytes += static_cast<size_t>(len);
-  if (client.sent_bytes == client.reply.size()) {
-    client.reply = {};
-    start_reading(client);
-  }
-}
-
-void ControlServer::drop(uint64_t id) {
-  const auto client = clients_.find(id);
-  if (client == clients_.end()) return;
-  loop_.remove(client->second->watch);
-  clients_.erase(client);
-}
-
-void ControlServer::drop_slow_clients() {
-  const uint64_t now_ns = monotonic_ns();
-  std::vector<uint64_t> slow;
-  for (const auto& [id, client] : clients_) {
-    if (client->deadline_ns <= now_ns) slow.push_back(id);
-  }
-  for (const uint64_t id : slow) drop(id);
+  return StreamAnswer{answer(received.substr(0, line_end))};
 }
 
 std::string ControlServer::answer(std::string_view request) const {

@@ -13,12 +13,12 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "user/base/result.h"
-#include "user/base/unique_fd.h"
-#include "user/ctl/event_loop.h"
+#include "user/ctl/stream_server.h"
 
 namespace xdplb {
 
@@ -43,27 +43,13 @@ class ControlServer {
   void on(std::string verb, Handler handler);
 
  private:
-  struct Client;
-
-  ControlServer(EventLoop& loop, std::string path, UniqueFd listener);
-  void accept_clients();
-  // A client is either asking or being answered; each changes into the other.
-  void start_reading(Client& client);
-  void start_writing(Client& client);
-  void read_request(uint64_t id);
-  void write_reply(uint64_t id);
-  void drop(uint64_t id);
-  void drop_slow_clients();
+  explicit ControlServer(std::string path) : path_(std::move(path)) {}
+  [[nodiscard]] std::optional<StreamAnswer> answer_to(std::string_view received) const;
   [[nodiscard]] std::string answer(std::string_view request) const;
 
-  EventLoop& loop_;
   std::string path_;
-  UniqueFd listener_;
-  WatchId listener_watch_ = 0;
-  WatchId timer_watch_ = 0;
   std::map<std::string, Handler, std::less<>> handlers_;
-  std::map<uint64_t, std::unique_ptr<Client>> clients_;
-  uint64_t next_client_ = 1;
+  std::unique_ptr<StreamServer> clients_;
 };
 
 // Asks the daemon and waits for its answer. The error is the daemon's, or says that none runs (sys_errno ENOENT or

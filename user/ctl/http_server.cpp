@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <vector>
 
 #include "user/base/clock.h"
 
@@ -14,10 +13,6 @@ namespace xdplb {
 namespace {
 
 constexpr int kBacklog = 64;
-constexpr size_t kReadBytes = 4096;
-constexpr size_t kWriteBytes = 256u << 10;      // a turn
-constexpr uint64_t kLinger_ns = 2 * kNsPerSec;  // for a client to read the rest and close
-constexpr uint64_t kLookForSlow_ns = kNsPerSec / 2;
 
 const char* status_text(int status) {
   switch (status) {
@@ -68,6 +63,13 @@ uint16_t port_of(const SocketAddress& address) {
   return ntohs(v4.sin_port);
 }
 
+std::string head_of(const HttpPage& page) {
+  return fmt::format(
+      "HTTP/1.1 {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n{}Cache-Control: no-store\r\n"
+      "Connection: close\r\n\r\n",
+      status_text(page.status), page.type, page.body.size(), page.status == 405 ? "Allow: GET, HEAD\r\n" : "");
+}
+
 bool is_whole(std::string_view request) {
   return request.find("\r\n\r\n") != std::string_view::npos || request.find("\n\n") != std::string_view::npos;
 }
@@ -81,18 +83,6 @@ std::string_view first_word(std::string_view& rest) {
 
 }  // namespace
 
-struct HttpServer::Client {
-  uint64_t id = 0;
-  UniqueFd fd;
-  WatchId watch = 0;
-  uint64_t deadline_ns = 0;
-  std::string request;
-  std::string head;                      // of the answer
-  std::shared_ptr<const HttpPage> page;  // and its body
-  size_t body_bytes = 0;                 // none for HEAD
-  size_t sent_bytes = 0;                 // of head and body
-};
-
 Result<std::unique_ptr<HttpServer>> HttpServer::create(EventLoop& loop, const Endpoint& endpoint) {
   SocketAddress at = socket_address(endpoint);
   UniqueFd listener(::socket(at.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -103,60 +93,30 @@ Result<std::unique_ptr<HttpServer>> HttpServer::create(EventLoop& loop, const En
       ::getsockname(listener.get(), at.get(), &at.length) != 0) {
     return fail_errno(errno, "Cannot listen on {}", to_string(endpoint));
   }
-  std::unique_ptr<HttpServer> server(new HttpServer(loop, std::move(listener), port_of(at)));
-  auto watch = loop.watch_fd(server->listener_.get(), [raw = server.get()] { raw->accept_client(); });
-  if (!watch) return watch.error();
-  server->listener_watch_ = *watch;
-  auto timer = loop.every(kLookForSlow_ns, [raw = server.get()] { raw->drop_slow_clients(); });
-  if (!timer) return timer.error();
-  server->timer_watch_ = *timer;
+  std::unique_ptr<HttpServer> server(new HttpServer(port_of(at)));
+  auto clients = StreamServer::create(
+      loop, std::move(listener),
+      {.clients_max = kMaxHttpClients,
+       .oldest_gives_way = true,
+       .one_request = true,
+       .is_allowed = [](int) { return true; },
+       .answer = [raw = server.get()](std::string_view received) { return raw->answer_to(received); }});
+  if (!clients) return clients.error();
+  server->clients_ = std::move(*clients);
   return server;
-}
-
-HttpServer::HttpServer(EventLoop& loop, UniqueFd listener, uint16_t port)
-    : loop_(loop), listener_(std::move(listener)), port_(port) {}
-
-HttpServer::~HttpServer() {
-  while (!clients_.empty()) drop(clients_.begin()->first);
-  loop_.remove(listener_watch_);
-  loop_.remove(timer_watch_);
 }
 
 void HttpServer::on(std::string path, Handler handler) {
   pages_[std::move(path)].make = std::move(handler);
 }
 
-void HttpServer::accept_client() {
-  // One a turn: the loop calls again, and serves others in between.
-  UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-  if (!fd.is_open()) return;
-  if (clients_.size() >= kMaxHttpClients) drop(clients_.begin()->first);
-  auto client = std::make_unique<Client>();
-  client->id = next_client_++;
-  client->fd = std::move(fd);
-  client->deadline_ns = monotonic_ns() + kHttpExchangeTimeout_ns;
-  const auto watch = loop_.watch_fd(client->fd.get(), [this, id = client->id] { read_request(id); });
-  if (!watch) return;
-  client->watch = *watch;
-  clients_.emplace(client->id, std::move(client));
-}
-
-void HttpServer::read_request(uint64_t id) {
-  Client& client = *clients_.at(id);
-  char bytes[kReadBytes];
-  const ssize_t length = ::recv(client.fd.get(), bytes, sizeof bytes, 0);
-  if (length < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (length <= 0) return drop(id);
-  client.request.append(bytes, static_cast<size_t>(length));
-  if (client.request.size() > kMaxHttpRequestBytes) {
-    client.page = refusal(431);
-  } else if (is_whole(client.request)) {
-    const std::string_view request = client.request;
-    client.page = page_of(request.substr(0, request.find_first_of("\r\n")));
-  } else {
-    return;
-  }
-  answer(client);
+std::optional<StreamAnswer> HttpServer::answer_to(std::string_view received) {
+  const bool is_too_long = received.size() > kMaxHttpRequestBytes;
+  if (!is_too_long && !is_whole(received)) return std::nullopt;
+  const auto page = is_too_long ? refusal(431) : page_of(received.substr(0, received.find_first_of("\r\n")));
+  StreamAnswer answer{head_of(*page)};
+  if (!received.starts_with("HEAD ")) answer.body = {page, &page->body};
+  return answer;
 }
 
 std::shared_ptr<const HttpPage> HttpServer::page_of(std::string_view line) {
@@ -173,68 +133,6 @@ std::shared_ptr<const HttpPage> HttpServer::page_of(std::string_view line) {
     page.made_ns = now_ns;
   }
   return page.made;
-}
-
-void HttpServer::answer(Client& client) {
-  client.body_bytes = client.request.starts_with("HEAD ") ? 0 : client.page->body.size();
-  client.head = fmt::format(
-      "HTTP/1.1 {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n{}Cache-Control: no-store\r\n"
-      "Connection: close\r\n\r\n",
-      status_text(client.page->status), client.page->type, client.page->body.size(),
-      client.page->status == 405 ? "Allow: GET, HEAD\r\n" : "");
-  client.request = {};
-  loop_.remove(client.watch);
-  const auto watch = loop_.watch_writable(client.fd.get(), [this, id = client.id] { write_answer(id); });
-  if (!watch) return drop(client.id);
-  client.watch = *watch;
-}
-
-void HttpServer::write_answer(uint64_t id) {
-  Client& client = *clients_.at(id);
-  const size_t head_bytes = client.head.size();
-  const bool in_head = client.sent_bytes < head_bytes;
-  const std::string_view part =
-      in_head ? std::string_view(client.head).substr(client.sent_bytes)
-              : std::string_view(client.page->body).substr(client.sent_bytes - head_bytes, kWriteBytes);
-  const bool more = in_head && client.body_bytes != 0;
-  const ssize_t length = ::send(client.fd.get(), part.data(), part.size(), MSG_NOSIGNAL | (more ? MSG_MORE : 0));
-  if (length < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (length < 0) return drop(id);
-  client.sent_bytes += static_cast<size_t>(length);
-  if (client.sent_bytes == head_bytes + client.body_bytes) finish(client);
-}
-
-// A close with bytes of the client's unread would make the kernel throw away what it has not yet got of ours.
-void HttpServer::finish(Client& client) {
-  client.page.reset();
-  ::shutdown(client.fd.get(), SHUT_WR);
-  client.deadline_ns = std::min(client.deadline_ns, monotonic_ns() + kLinger_ns);
-  loop_.remove(client.watch);
-  const auto watch = loop_.watch_fd(client.fd.get(), [this, id = client.id] { discard(id); });
-  if (!watch) return drop(client.id);
-  client.watch = *watch;
-}
-
-void HttpServer::discard(uint64_t id) {
-  char bytes[kReadBytes];
-  const ssize_t length = ::recv(clients_.at(id)->fd.get(), bytes, sizeof bytes, 0);
-  if (length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR)) drop(id);
-}
-
-void HttpServer::drop(uint64_t id) {
-  const auto client = clients_.find(id);
-  if (client == clients_.end()) return;
-  loop_.remove(client->second->watch);
-  clients_.erase(client);
-}
-
-void HttpServer::drop_slow_clients() {
-  const uint64_t now_ns = monotonic_ns();
-  std::vector<uint64_t> slow;
-  for (const auto& [id, client] : clients_) {
-    if (client->deadline_ns <= now_ns) slow.push_back(id);
-  }
-  for (const uint64_t id : slow) drop(id);
 }
 
 }  // namespace xdplb

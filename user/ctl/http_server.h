@@ -10,12 +10,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "user/base/result.h"
-#include "user/base/unique_fd.h"
-#include "user/ctl/event_loop.h"
+#include "user/ctl/stream_server.h"
 #include "user/net/flow_key_text.h"
 
 namespace xdplb {
@@ -28,7 +28,6 @@ struct HttpPage {
 
 inline constexpr size_t kMaxHttpClients = 32;
 inline constexpr size_t kMaxHttpRequestBytes = 8u << 10;
-inline constexpr uint64_t kHttpExchangeTimeout_ns = 10'000'000'000;
 inline constexpr uint64_t kHttpPageAge_ns = 200'000'000;  // a page is made five times a second at most
 
 class HttpServer {
@@ -37,7 +36,6 @@ class HttpServer {
 
   // `loop` must outlive the object. Error: "Cannot listen on 192.0.2.1:9100: Cannot assign requested address".
   static Result<std::unique_ptr<HttpServer>> create(EventLoop& loop, const Endpoint& at);
-  ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
@@ -45,32 +43,19 @@ class HttpServer {
   [[nodiscard]] uint16_t port() const { return port_; }  // where 0 was asked for, the one that was given
 
  private:
-  struct Client;
   struct Page {
     Handler make;
     std::shared_ptr<const HttpPage> made;
     uint64_t made_ns = 0;
   };
 
-  HttpServer(EventLoop& loop, UniqueFd listener, uint16_t port);
-  void accept_client();
-  void read_request(uint64_t id);
-  void answer(Client& client);
-  void write_answer(uint64_t id);
-  void finish(Client& client);
-  void discard(uint64_t id);
-  void drop(uint64_t id);
-  void drop_slow_clients();
+  explicit HttpServer(uint16_t port) : port_(port) {}
+  std::optional<StreamAnswer> answer_to(std::string_view received);
   std::shared_ptr<const HttpPage> page_of(std::string_view request_line);
 
-  EventLoop& loop_;
-  UniqueFd listener_;
   uint16_t port_;
-  WatchId listener_watch_ = 0;
-  WatchId timer_watch_ = 0;
   std::map<std::string, Page, std::less<>> pages_;
-  std::map<uint64_t, std::unique_ptr<Client>> clients_;  // the oldest first
-  uint64_t next_client_ = 1;
+  std::unique_ptr<StreamServer> clients_;
 };
 
 }  // namespace xdplb
