@@ -8,7 +8,8 @@
 #include <optional>
 
 #include "user/ctl/capture_wire.h"
-#include "user/path/data_plane.h"
+#include "user/path/options.h"
+#include "user/path/worker_slots.h"
 
 namespace xdplb {
 

@@ -15,37 +15,6 @@ constexpr uint64_t kQueueReleaseWaitNs = 2 * kNsPerSec;
 
 }  // namespace
 
-Result<void> WorkerSlots::grow_to(size_t workers) {
-  while (counters.size() < workers) {
-    counters.push_back(std::make_unique<WorkerCounters>());
-    epochs.push_back(std::make_unique<WorkerEpoch>());
-    taps.push_back(std::make_unique<CaptureTap>());
-  }
-  if (auto r = flows->grow_to(workers); !r) return r;
-  while (flush.size() < flows->size()) flush.push_back(std::make_unique<FlushBox>());
-  return {};
-}
-
-SteeringParts WorkerSlots::steering(size_t w, size_t workers) {
-  SteeringParts parts;
-  parts.flows = &flows->table(w);
-  const std::vector<FlowReader> readers = flows->readers();
-  for (size_t other = 0; other < readers.size(); ++other) {
-    if (other != w) parts.others.push_back(readers[other]);
-  }
-  parts.orphans = readers.size() > workers;
-  parts.flush = flush[w].get();
-  parts.fragments = fragments;
-  parts.fragment_secret = fragment_secret;
-  return parts;
-}
-
-std::vector<WorkerEpoch*> WorkerSlots::epoch_list() const {
-  std::vector<WorkerEpoch*> list;
-  for (const auto& epoch : epochs) list.push_back(epoch.get());
-  return list;
-}
-
 Result<std::unique_ptr<DataPlane>> DataPlane::prepare(const LbOptions& options, LoadedPrograms& programs) {
   std::unique_ptr<DataPlane> plane(new DataPlane(options));
   if (auto r = plane->look_at_devices(); !r) return r.error();
@@ -271,10 +240,9 @@ Result<void> DataPlane::start_workers(const SnapshotPublisher& snapshots, Worker
   if (auto r = slots.grow_to(rigs_.size()); !r) return r;
   for (size_t w = 0; w < rigs_.size(); ++w) {
     WorkerRig& rig = *rigs_[w];
-    if (auto r = rig.start(program_->maps(), snapshots, slots.steering(w, rigs_.size()), *slots.counters[w],
-                           *slots.epochs[w], slots.live_peers, *slots.taps[w]);
-        !r)
-      return r;
+    auto started = rig.start(program_->maps(), snapshots, slots.steering(w, rigs_.size()), *slots.counters[w],
+                             *slots.epochs[w], slots.live_peers, *slots.taps[w]);
+    if (!started) return started;
     const uint64_t stale_after_ns = options_.heartbeat_ms * kNsPerMs;
     for (size_t i = 0; i < rig.plan().ingress.size(); ++i) {
       const IngressQueue& in = rig.plan().ingress[i];
@@ -338,8 +306,7 @@ DataPlane::~DataPlane() {
   stop();
   struct Queue {
     std::string device;
-    uint32_t ifindex;
-    uint32_t queue;
+    uint32_t ifindex, queue;
   };
   std::vector<Queue> zero_copy;
   for (const auto& rig : rigs_) {

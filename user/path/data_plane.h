@@ -7,45 +7,24 @@
 // disarm, let the workers drain, close.
 #pragma once
 
-#include <atomic>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "user/ctl/flow_store.h"
 #include "user/ctl/netlink.h"
 #include "user/ctl/stats.h"
-#include "user/path/capture_tap.h"
 #include "user/path/device.h"
 #include "user/path/egress_program.h"
 #include "user/path/live_way.h"
 #include "user/path/options.h"
 #include "user/path/readiness.h"
 #include "user/path/worker_rig.h"
+#include "user/path/worker_slots.h"
 #include "user/path/xdp_program.h"
 
 namespace xdplb {
-
-// What workers have that outlives a plane, by their number: counters, epochs and flows. Belongs to the daemon.
-struct WorkerSlots {
-  explicit WorkerSlots(std::unique_ptr<FlowStore> store, uint64_t secret)
-      : flows(std::move(store)), fragments(fragment_buckets(kDefaultFragmentDatagrams)), fragment_secret(secret) {}
-
-  Result<void> grow_to(size_t workers);
-  // For worker `w` of `workers`.
-  [[nodiscard]] SteeringParts steering(size_t w, size_t workers);
-  [[nodiscard]] std::vector<WorkerEpoch*> epoch_list() const;
-
-  std::unique_ptr<FlowStore> flows;
-  std::vector<FragmentBucket> fragments;  // shared by all workers
-  uint64_t fragment_secret;
-  std::atomic<TierMask> live_peers{0};  // shared by all workers, written by the control thread
-  std::vector<std::unique_ptr<WorkerCounters>> counters;
-  std::vector<std::unique_ptr<WorkerEpoch>> epochs;
-  std::vector<std::unique_ptr<CaptureTap>> taps;
-  std::vector<std::unique_ptr<FlushBox>> flush;  // for each table of `flows`
-};
 
 // What is loaded into the kernel once and kept for every plane of a daemon.
 struct LoadedPrograms {

@@ -10,7 +10,7 @@
 
 #include "user/ctl/flow_wire.h"
 #include "user/lb/flow_filter.h"
-#include "user/path/data_plane.h"
+#include "user/path/worker_slots.h"
 
 namespace xdplb {
 

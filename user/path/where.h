@@ -10,9 +10,9 @@
 
 #include "user/ctl/where_wire.h"
 #include "user/lb/target_history.h"
-#include "user/path/data_plane.h"
 #include "user/path/kernel_model.h"
 #include "user/path/trial.h"
+#include "user/path/worker_slots.h"
 
 namespace xdplb {
 
