@@ -1,5 +1,6 @@
-// Frames for the tests of the kernel program and its classifier, built inside out: every function puts one header
-// before the bytes it is given, so a test reads like the packet:
+// Frames for the tests of the kernel programs and their classifier, in a header alone; for the parser and the workers
+// there is packet.h. Built inside out: every function puts one header before the bytes it is given, so a test reads
+// like the packet:
 //
 //   ether(kVlan, tag(kIpv4, ipv4("10.0.0.0", kTcp, transport(80))))
 //

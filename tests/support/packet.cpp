@@ -96,6 +96,13 @@ Bytes udp(unsigned src_port, unsigned dst_port, const Bytes& payload, int len) {
   return be16(src_port) + be16(dst_port) + be16(udp_len) + be16(0xbeef) + payload;
 }
 
+Bytes udp_fragment(unsigned id, unsigned offset, unsigned src_port) {
+  Ipv4Options options;
+  options.id = id;
+  options.fragment = offset == 0 ? 0x2000 : offset;
+  return ether(0x0800) + ipv4(17, udp(src_port, 53, fill(24)), options);
+}
+
 Bytes tcp(unsigned src_port, unsigned dst_port, unsigned flags, const Bytes& payload) {
   return be16(src_port) + be16(dst_port) + be32(1) + be32(2) + Bytes{0x50, low(flags)} + be16(1024) + be16(0xbeef) +
          be16(0) + payload;

@@ -1,5 +1,7 @@
-// Packets for tests, put together from byte strings: ether(kIpv4) + ipv4(17, udp(1000, 53)). Written without the
-// code under test: sums and lengths are computed here, plainly.
+// Packets for the tests of the parser and of what workers do, put together from byte strings:
+// ether(0x0800) + ipv4(17, udp(1000, 53)). Every field can be set, and set wrongly. Written without the code under
+// test: sums and lengths are computed here, plainly. For the kernel programs, which look at addresses and chains of
+// headers, there is frame_builder.h.
 #pragma once
 
 #include <cstdint>
@@ -49,6 +51,8 @@ Bytes extension(unsigned next_header, unsigned len = 0);
 Bytes fragment6(unsigned next_header, unsigned offset_flags, unsigned id = 0xabcdef01);
 
 Bytes udp(unsigned src_port, unsigned dst_port, const Bytes& payload = {}, int len = -1);
+// A fragment of the datagram `id` from kClient4 to port 53 of kVip4: the first, or one `offset` times eight bytes in.
+Bytes udp_fragment(unsigned id, unsigned offset, unsigned src_port = 4000);
 Bytes tcp(unsigned src_port, unsigned dst_port, unsigned flags = 0x10, const Bytes& payload = {});
 Bytes icmp(unsigned type, unsigned code, const Bytes& rest);  // rest: from the fifth byte on
 

@@ -69,13 +69,6 @@ Bytes query(unsigned port, unsigned to = 53) {
   return test::ether(0x0800) + test::ipv4(IPPROTO_UDP, test::udp(port, to, test::fill(20)));
 }
 
-Bytes piece(unsigned id, bool first) {
-  test::Ipv4Options options;
-  options.id = id;
-  options.fragment = first ? 0x2000 : 4;
-  return test::ether(0x0800) + test::ipv4(IPPROTO_UDP, test::udp(4000, 53, test::fill(24)), options);
-}
-
 }  // namespace
 
 TEST_CASE("replay: a packet for a VIP leaves for a target at the time of the capture") {
@@ -111,9 +104,9 @@ TEST_CASE("replay: a packet longer than a frame is dropped as too big, as on a d
 
 TEST_CASE("replay: a held fragment has the verdict that it gets in the end") {
   Rig rig;
-  rig.feed(piece(1, false));
-  rig.feed(piece(1, true), kNsPerMs);
-  rig.feed(piece(2, false), 2 * kNsPerMs);
+  rig.feed(test::udp_fragment(1, 4));
+  rig.feed(test::udp_fragment(1, 0), kNsPerMs);
+  rig.feed(test::udp_fragment(2, 4), 2 * kNsPerMs);
   const auto& verdicts = rig.replay().verdicts();
   CHECK(verdicts[0].verdict == Verdict::forward);
   CHECK(verdicts[0].target == verdicts[1].target);
@@ -146,7 +139,8 @@ TEST_CASE("replay: the same packets give the same answers") {
   std::vector<Sent> sent[2];
   for (auto& all : sent) {
     Rig rig;
-    for (unsigned i = 0; i < 500; ++i) rig.feed(i % 3 == 0 ? piece(i / 6, i % 2 == 0) : query(i * 7), i * kNsPerMs);
+    for (unsigned i = 0; i < 500; ++i)
+      rig.feed(i % 3 == 0 ? test::udp_fragment(i / 6, i % 2 == 0 ? 0 : 4) : query(i * 7), i * kNsPerMs);
     rig.replay().finish();
     rig.check_balanced();
     all = std::move(rig.sent);
@@ -162,10 +156,10 @@ TEST_CASE("replay: a fragment that another balancer owns is forwarded, but to no
   Config other = config;
   other.lb_tier.own_index = 1;
   Rig here(config), there(other);
-  const bool is_ours = !here.feed(piece(1, true)).peer.has_value();
+  const bool is_ours = !here.feed(test::udp_fragment(1, 0)).peer.has_value();
   Rig& owner = is_ours ? here : there;
   Rig& stranger = is_ours ? there : here;
-  const PacketVerdict handed = stranger.feed(piece(1, true), 1);
+  const PacketVerdict handed = stranger.feed(test::udp_fragment(1, 0), 1);
   CHECK(handed.verdict == Verdict::forward);
   CHECK(handed.target == kNoTarget);
   CHECK(handed.peer == (is_ours ? 0 : 1));

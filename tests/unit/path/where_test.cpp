@@ -133,13 +133,6 @@ FlowKey web_key() {
   return key("tcp", "192.0.2.1:40000", "10.0.0.0:80");
 }
 
-Bytes fragment(unsigned id, bool first) {
-  test::Ipv4Options options;
-  options.id = id;
-  options.fragment = first ? 0x2000 : 4;
-  return test::ether(0x0800) + test::ipv4(IPPROTO_UDP, test::udp(4000, 53, test::fill(24)), options);
-}
-
 }  // namespace
 
 TEST_CASE("where: without a flow the table decides, and nothing is left behind") {
@@ -320,14 +313,14 @@ TEST_CASE("where: an ICMP error goes where its connection is") {
 
 TEST_CASE("where: fragments before and after the first one has come") {
   Rig rig;
-  const Whereabouts early = rig.where(fragment(7, false));
+  const Whereabouts early = rig.where(test::udp_fragment(7, 4));
   CHECK(early.verdict == "hold");
   CHECK(says(early, "the first one of datagram 7 has not come"));
-  CHECK(rig.where(fragment(7, true)).decided_by == "table");
-  CHECK(rig.where(fragment(7, false)).verdict == "hold");  // asking decides nothing
+  CHECK(rig.where(test::udp_fragment(7, 0)).decided_by == "table");
+  CHECK(rig.where(test::udp_fragment(7, 4)).verdict == "hold");  // asking decides nothing
 
-  const uint16_t target = rig.steer(0, fragment(7, true)).target[0];
-  const Whereabouts late = rig.where(fragment(7, false));
+  const uint16_t target = rig.steer(0, test::udp_fragment(7, 0)).target[0];
+  const Whereabouts late = rig.where(test::udp_fragment(7, 4));
   CHECK(late.verdict == "forward");
   CHECK(late.decided_by == "fragment");
   CHECK(late.target == rig.config_.targets[target].name);

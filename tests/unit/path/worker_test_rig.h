@@ -1,0 +1,137 @@
+// A worker with one ingress and one egress port over plain memory, its clock in the test's hand, and packets for it.
+#pragma once
+
+#include <netinet/in.h>
+
+#include <catch2/catch.hpp>
+#include <cstring>
+
+#include "tests/support/fake_live.h"
+#include "tests/support/fake_port.h"
+#include "tests/support/flow_fixture.h"
+#include "tests/support/packet.h"
+#include "user/base/clock.h"
+#include "user/path/worker.h"
+
+namespace xdplb::testing {
+
+inline std::vector<std::byte> as_bytes(const test::Bytes& bytes) {
+  std::vector<std::byte> out(bytes.size());
+  std::memcpy(out.data(), bytes.data(), bytes.size());
+  return out;
+}
+
+inline std::vector<std::byte> udp_packet(uint16_t src_port, uint32_t payload_bytes = 20) {
+  using test::operator+;
+  return as_bytes(test::ether(0x0800) + test::ipv4(IPPROTO_UDP, test::udp(src_port, 53, test::fill(payload_bytes))));
+}
+
+// The first fragment of a datagram that `id` names, or one behind it.
+inline std::vector<std::byte> fragment(uint16_t id, bool first) {
+  return as_bytes(test::udp_fragment(id, first ? 0 : 4, id + 1000u));
+}
+
+inline Config two_targets() {
+  Config config = make_default_config(997, 2);
+  for (uint8_t i = 0; i < 2; ++i) {
+    config.targets[i].mac = MacAddr{{0, 0, 0, 1, 1, static_cast<uint8_t>(i + 1)}};
+    config.targets[i].state = TargetState::active;
+  }
+  REQUIRE(assign_identities(Config{}, config));
+  return config;
+}
+
+class WorkerTestRig {
+ public:
+  static constexpr uint32_t kFlows = 4096;
+
+  explicit WorkerTestRig(const Config& config = two_targets(), uint32_t mtu = 1500, bool live = false)
+      : flows_(FlowTable::create(flow_memory_.bytes(), kFlows, 42).value()),
+        fragments_(fragment_buckets(64)),
+        area_(memory_),
+        pool_(kFrames),
+        in_(area_, in_options()),
+        out_(area_, out_options()),
+        ingress_(PortId{0}, area_, in_.rings(), in_, pool_),
+        egress_(PortId{1}, area_, out_.rings(), out_, pool_),
+        snapshots_(compile_snapshot(config, 1, nullptr, kFlows)),
+        live_(fake_live_.run_word(), fake_live_.stage(), 7, 1518, TxChoice::automatic, fake_live_),
+        worker_(parts(mtu, live)) {}
+
+  bool turn(uint64_t step_ns = 1'000'000) {
+    now_ns_ += step_ns;
+    return worker_.turn(now_ns_);
+  }
+  void check_conserved() {
+    const FrameCounts counts = pool_.ledger().count();
+    REQUIRE(counts.sum() == kFrames);
+    REQUIRE(counts.batch == 0);
+    REQUIRE(ingress_.conserved());
+    REQUIRE(egress_.conserved());
+    REQUIRE(pool_.consistent());
+    REQUIRE(counters_.rx.get() == counters_.tx.get() + counters_.dropped() + counters_.held.get());
+    REQUIRE(counts.held == counters_.held.get());
+  }
+  [[nodiscard]] uint64_t drops(Reason why) const { return counters_.drops[static_cast<size_t>(why)].get(); }
+  void publish(const Config& config) {
+    snapshots_.publish(compile_snapshot(config, snapshots_.current().generation + 1, nullptr, kFlows));
+  }
+  static uint8_t target_of(const FakePort::Packet& packet) { return static_cast<uint8_t>(packet.bytes[5]); }
+
+  FakePort& in() { return in_; }
+  FakePort& out() { return out_; }
+  FakeLive& live() { return fake_live_; }
+  Worker& worker() { return worker_; }
+  WorkerCounters& counters() { return counters_; }
+  FlowTable& flows() { return flows_; }
+  FlushBox& flush() { return flush_; }
+  uint64_t now_ns_ = kNsPerSec;
+
+ private:
+  static constexpr uint32_t kFrames = 512;
+  static FakePortOptions in_options() {
+    FakePortOptions o;
+    o.tx_size = o.completion_size = 0;
+    return o;
+  }
+  static FakePortOptions out_options() {
+    FakePortOptions o;
+    o.rx_size = o.fill_size = 0;
+    return o;
+  }
+  WorkerParts parts(uint32_t mtu, bool live) {
+    WorkerParts p;
+    if (live) p.live = &live_;
+    p.ingress.push_back({&ingress_, Heartbeat(&slot_)});
+    p.egress = &egress_;
+    p.pool = &pool_;
+    p.area = area_;
+    p.rules = {MacAddr{{2, 0, 0, 0, 0, 9}}, mtu, false};
+    p.steering.flows = &flows_;
+    p.steering.fragments = fragments_;
+    p.steering.flush = &flush_;
+    p.snapshots = &snapshots_;
+    p.counters = &counters_;
+    p.epoch = &epoch_;
+    return p;
+  }
+
+  FlowMemory flow_memory_{kFlows};
+  FlowTable flows_;
+  FlushBox flush_;
+  std::vector<FragmentBucket> fragments_;
+  std::vector<std::byte> memory_ = std::vector<std::byte>(kFrames * kFrameBytes);
+  FrameArea area_;
+  FramePool pool_;
+  FakePort in_, out_;
+  Port ingress_, egress_;
+  SnapshotPublisher snapshots_;
+  WorkerCounters counters_;
+  WorkerEpoch epoch_;
+  xdplb_slot slot_ = {};
+  FakeLive fake_live_;
+  LiveTransmit live_;
+  Worker worker_;
+};
+
+}  // namespace xdplb::testing
