@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from lab import Lab, Spec, sandbox
 from lab.node import BUILD
+from support.connections import serve_echo
 from support.daemon import Daemon, configure
 
 LAB = Path(__file__).resolve().parents[2] / "tools" / "lab" / "lab"
@@ -70,6 +71,15 @@ def make_lab():
 def lab(make_lab) -> Lab:
     """The default lab: one client, one balancer, four servers, one queue, two-arm."""
     return make_lab()
+
+
+@pytest.fixture
+def two_queues(make_lab) -> Lab:
+    """Two queues, all servers active and answering what support.connections sends."""
+    lab = make_lab(queues=2)
+    configure(lab)
+    serve_echo(lab)
+    return lab
 
 
 @pytest.fixture

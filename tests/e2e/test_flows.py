@@ -4,8 +4,8 @@ import json
 from collections import Counter
 
 import pytest
-from support.connections import Connections, serve_echo
-from support.daemon import Daemon, configure, xdplb
+from support.connections import Connections
+from support.daemon import Daemon, xdplb
 from support.draining import drain
 from support.faults import wait_said
 
@@ -26,14 +26,6 @@ def by_target(*opened: Connections) -> Counter:
     for connections in opened:
         counts.update(TARGET_OF[server] for server in connections.server.values())
     return counts
-
-
-@pytest.fixture
-def two_queues(make_lab):
-    lab = make_lab(queues=2)
-    configure(lab)
-    serve_echo(lab)
-    return lab
 
 
 def test_a_listing_has_every_connection(two_queues):

@@ -6,7 +6,7 @@ import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 from scapy.utils import wrpcap
-from support.connections import Connections, serve_echo
+from support.connections import Connections
 from support.daemon import Daemon, configure, xdplb
 from support.draining import drain
 from support.faults import wait_said
@@ -22,14 +22,6 @@ def where(lab, *packet: str) -> dict:
 
 def where_text(lab, *packet: str) -> str:
     return xdplb(lab.lb, "where", *packet).stdout
-
-
-@pytest.fixture
-def two_queues(make_lab):
-    lab = make_lab(queues=2)
-    configure(lab)
-    serve_echo(lab)
-    return lab
 
 
 @pytest.mark.parametrize("kind", ["tcp", "udp"])

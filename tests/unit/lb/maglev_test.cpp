@@ -9,10 +9,12 @@
 #include <random>
 #include <vector>
 
+#include "tests/unit/lb/choice_fixture.h"
+
 namespace xdplb {
 namespace {
 
-using Table = std::vector<TableIndex>;
+using testing::Table;
 
 Table populate(const std::vector<MaglevTurns>& backends, uint32_t size) {
   Table table(size, 12345);
@@ -20,11 +22,7 @@ Table populate(const std::vector<MaglevTurns>& backends, uint32_t size) {
   return table;
 }
 
-Table build(const std::vector<Backend>& backends, uint32_t size) {
-  Table table(size, 12345);
-  build_maglev(backends, table);
-  return table;
-}
+constexpr auto build = testing::build_by<build_maglev>;
 
 std::vector<Backend> random_set(size_t n, std::mt19937_64& random) {
   std::vector<Backend> set(n);
@@ -87,26 +85,15 @@ TEST_CASE("maglev: the permutations of the paper", "[maglev]") {
 }
 
 TEST_CASE("maglev: golden vectors of an independent implementation", "[maglev]") {
-  struct Golden {
-    const char* name;
-    uint32_t size;
-    std::vector<Backend> backends;
-    Table table;
-  };
-  const std::vector<Golden> cases = {
+  testing::check_golden(
+      {
 #include "tests/unit/lb/maglev_golden.inc"
-  };
-  for (const Golden& c : cases) {
-    INFO(c.name);
-    CHECK(build(c.backends, c.size) == c.table);
-  }
+      },
+      build);
 }
 
 TEST_CASE("maglev: nothing to choose from", "[maglev]") {
-  CHECK(build({}, 7) == Table(7, kNoBackend));
-  CHECK(build({{.identity = 1, .weight = 0, .index = 4}}, 7) == Table(7, kNoBackend));
-  CHECK(build({{.identity = 1, .weight = 0, .index = 4}, {.identity = 2, .weight = 1, .index = 5}}, 7) ==
-        Table(7, 5));
+  testing::check_nothing_to_choose_from(build);
 }
 
 TEST_CASE("maglev: neither the order nor the scale of weights matters", "[maglev]") {

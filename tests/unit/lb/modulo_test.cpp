@@ -6,33 +6,23 @@
 #include <random>
 #include <vector>
 
+#include "tests/unit/lb/choice_fixture.h"
+
 namespace xdplb {
 namespace {
 
-using Table = std::vector<TableIndex>;
+using testing::Table;
 
-Table build(const std::vector<Backend>& backends, uint32_t size) {
-  Table table(size, 12345);
-  build_modulo(backends, table);
-  return table;
-}
+constexpr auto build = testing::build_by<build_modulo>;
 
 }  // namespace
 
 TEST_CASE("modulo: golden vectors of an independent implementation", "[modulo]") {
-  struct Golden {
-    const char* name;
-    uint32_t size;
-    std::vector<Backend> backends;
-    Table table;
-  };
-  const std::vector<Golden> cases = {
+  testing::check_golden(
+      {
 #include "tests/unit/lb/modulo_golden.inc"
-  };
-  for (const Golden& c : cases) {
-    INFO(c.name);
-    CHECK(build(c.backends, c.size) == c.table);
-  }
+      },
+      build);
 }
 
 TEST_CASE("modulo: entry i is the backend i mod N by identity, whatever order they come in", "[modulo]") {
@@ -41,10 +31,7 @@ TEST_CASE("modulo: entry i is the backend i mod N by identity, whatever order th
 }
 
 TEST_CASE("modulo: nothing to choose from", "[modulo]") {
-  CHECK(build({}, 7) == Table(7, kNoBackend));
-  CHECK(build({{.identity = 1, .weight = 0, .index = 4}}, 7) == Table(7, kNoBackend));
-  CHECK(build({{.identity = 1, .weight = 0, .index = 4}, {.identity = 2, .weight = 1, .index = 5}}, 7) ==
-        Table(7, 5));
+  testing::check_nothing_to_choose_from(build);
 }
 
 TEST_CASE("modulo: weights repeat a backend, spread over the round", "[modulo]") {

@@ -8,16 +8,14 @@
 #include <random>
 #include <vector>
 
+#include "tests/unit/lb/choice_fixture.h"
+
 namespace xdplb {
 namespace {
 
-using Table = std::vector<TableIndex>;
+using testing::Table;
 
-Table build(const std::vector<Backend>& backends, uint32_t size) {
-  Table table(size, 12345);
-  build_rendezvous(backends, table);
-  return table;
-}
+constexpr auto build = testing::build_by<build_rendezvous>;
 
 std::vector<Backend> random_set(size_t n, uint32_t weight_limit, std::mt19937_64& random) {
   std::vector<Backend> set(n);
@@ -32,19 +30,11 @@ std::vector<Backend> random_set(size_t n, uint32_t weight_limit, std::mt19937_64
 }  // namespace
 
 TEST_CASE("rendezvous: golden vectors of an independent implementation", "[rendezvous]") {
-  struct Golden {
-    const char* name;
-    uint32_t size;
-    std::vector<Backend> backends;
-    Table table;
-  };
-  const std::vector<Golden> cases = {
+  testing::check_golden(
+      {
 #include "tests/unit/lb/rendezvous_golden.inc"
-  };
-  for (const Golden& c : cases) {
-    INFO(c.name);
-    CHECK(build(c.backends, c.size) == c.table);
-  }
+      },
+      build);
 }
 
 TEST_CASE("rendezvous: the logarithm is right to its last bit and never rises", "[rendezvous]") {
@@ -64,10 +54,7 @@ TEST_CASE("rendezvous: the logarithm is right to its last bit and never rises", 
 }
 
 TEST_CASE("rendezvous: nothing to choose from", "[rendezvous]") {
-  CHECK(build({}, 7) == Table(7, kNoBackend));
-  CHECK(build({{.identity = 1, .weight = 0, .index = 4}}, 7) == Table(7, kNoBackend));
-  CHECK(build({{.identity = 1, .weight = 0, .index = 4}, {.identity = 2, .weight = 1, .index = 5}}, 7) ==
-        Table(7, 5));
+  testing::check_nothing_to_choose_from(build);
 }
 
 TEST_CASE("rendezvous: neither the order nor the scale of weights matters", "[rendezvous]") {
