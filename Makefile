@@ -52,6 +52,7 @@ src = $(wildcard $(addsuffix /*.cpp,$(1)))
 obj = $(patsubst %.cpp,$(BUILD)/obj/%.o,$(1))
 # The same objects with the invariants of debug builds checked: what the tests run.
 objc = $(patsubst %.cpp,$(BUILD)/objc/%.o,$(1))
+embedded = $(patsubst $(BUILD)/%.o,$(BUILD)/obj/%_object.o,$(1))
 
 LIB_SRC   := $(call src,user/base user/net user/lb user/ctl user/path umem)
 CMD_SRC   := $(call src,cmd)
@@ -69,7 +70,7 @@ BINS := $(BUILD)/xdplb $(BUILD)/mconnect $(BUILD)/ctraffic $(BUILD)/xdpgen $(BUI
 .PHONY: all
 all: $(BPF_OBJ) $(BINS) ## build everything: xdplb, xdp_vip_kern.o and the tools, in build/
 
-$(BUILD)/xdplb: $(call obj,$(CMD_SRC) $(LIB_SRC)) $(BUILD)/obj/bpf_objects.o
+$(BUILD)/xdplb: $(call obj,$(CMD_SRC) $(LIB_SRC)) $(call embedded,$(BPF_OBJ))
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -81,7 +82,7 @@ $(BUILD)/ctraffic: $(call obj,$(call src,tools/ctraffic) $(TOOLCOMMON_SRC) $(BAS
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ -luring -lfmt
 
-PACKETS_OBJ := $(call obj,$(call src,tools/packets)) $(BUILD)/obj/packet_objects.o
+PACKETS_OBJ := $(call obj,$(call src,tools/packets)) $(call embedded,$(TOOL_BPF))
 $(BUILD)/xdpgen: $(call obj,$(call src,tools/xdpgen) $(TOOLCOMMON_SRC) $(BASE_SRC) $(call src,user/net)) $(PACKETS_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ -lbpf -luring -lfmt
@@ -93,12 +94,12 @@ $(BUILD)/xdpsink: $(call obj,$(call src,tools/xdpsink) $(TOOLCOMMON_SRC) $(BASE_
 # The unit tests: the library and what the tools share, with XDPLB_CHECKS, and no privileges needed.
 TOOLS_TESTED := $(filter-out %/main.cpp %/generator.cpp %/sink.cpp,$(call src,tools/mconnect tools/ctraffic \
                   tools/common tools/xdpgen tools/xdpsink))
-$(BUILD)/unit: $(call objc,$(UNIT_SRC) $(LIB_SRC) $(TOOLS_TESTED)) $(BUILD)/obj/bpf_objects.o
+$(BUILD)/unit: $(call objc,$(UNIT_SRC) $(LIB_SRC) $(TOOLS_TESTED)) $(call embedded,$(BPF_OBJ))
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(CHECK_LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # Tests of the kernel programs through BPF_PROG_TEST_RUN, and of what umem asks of the kernel: need root.
-$(BUILD)/kern-tests: $(call objc,$(KERNT_SRC) $(LIB_SRC)) $(BUILD)/obj/bpf_objects.o
+$(BUILD)/kern-tests: $(call objc,$(KERNT_SRC) $(LIB_SRC)) $(call embedded,$(BPF_OBJ))
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(CHECK_LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -134,16 +135,12 @@ $(TOOL_BPF):
 	$(call say,BPF,$<)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
 
-# The programs travel inside the binary (user/path/bpf_objects.S), so that it needs no file beside it.
-$(BUILD)/obj/bpf_objects.o: user/path/bpf_objects.S $(BPF_OBJ)
+# The programs travel inside the binaries (user/path/bpf_objects.h, tools/packets/program.h), which need no file beside
+# them.
+$(BUILD)/obj/%_object.o: user/base/embed.S $(BUILD)/%.o
 	@mkdir -p $(@D)
-	$(call say,AS,$<)
-	$(Q)$(CXX) -c -I$(BUILD) -o $@ $<
-
-$(BUILD)/obj/packet_objects.o: tools/packets/bpf_objects.S $(TOOL_BPF)
-	@mkdir -p $(@D)
-	$(call say,AS,$<)
-	$(Q)$(CXX) -c -I$(BUILD) -o $@ $<
+	$(call say,AS,$*.o)
+	$(Q)$(CXX) -c -I$(BUILD) -DOBJECT=$* -o $@ $<
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
