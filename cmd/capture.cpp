@@ -14,7 +14,7 @@ namespace {
 
 struct Options {
   std::string shm;
-  CaptureRequest request{"", "", "", "", 4096, 60};
+  CaptureRequest request{{}, {}, {}, {}, 4096, 60};
   uint64_t count = 0;
   std::string file;
 };
@@ -81,10 +81,14 @@ Result<int> run(const Options& options) {
 Action setup_capture(CLI::App& app) {
   auto options = std::make_shared<Options>();
   add_shm_option(app, options->shm);
-  app.add_option("--vip", options->request.vip, "only packets for this VIP, or for addresses of this prefix");
-  app.add_option("--service", options->request.service, "only packets that this service took");
-  app.add_option("--target", options->request.target, "only packets that this target was chosen for");
-  app.add_option("--reason", options->request.reason, "only packets that were dropped for this reason");
+  const auto add_filter = [&](const char* name, std::vector<std::string>& values, const char* what) {
+    app.add_option(name, values, fmt::format("only packets {}; several, or a list: any of them", what))
+        ->delimiter(',');
+  };
+  add_filter("--vip", options->request.vips, "for this VIP, or for addresses of this prefix");
+  add_filter("--service", options->request.services, "that this service took");
+  add_filter("--target", options->request.targets, "that this target was chosen for");
+  add_filter("--reason", options->request.reasons, "that were dropped for this reason");
   app.add_option("--count", options->count, "end after so many packets (0: when the time is up)")
       ->capture_default_str();
   app.add_option("--seconds", options->request.seconds, "end after so many seconds")->capture_default_str();

@@ -93,6 +93,17 @@ def test_filters_by_vip_and_target(served, tmp_path):
     assert all("target 1," in comment for _, _, comment in packets)
 
 
+def test_any_of_several_values(served, tmp_path):
+    lab, _daemon, client, wire = served
+    xdplb(lab.lb, "vip", "add", "10.0.0.7", "10.0.0.8")
+    capture = Capture(lab, tmp_path / "out", "--vip=10.0.0.7,1000::", "--vip", "10.0.0.8", "--target=0,1")
+    client.send(*[request(lab, n, vip) for n in range(5) for vip in (lab.vip4, "10.0.0.7", "10.0.0.8")])
+    wire.wait_for(sent_by(lab.lb, "eth1"), 15)
+    packets = capture.wait_packets(20)
+    capture.process.stop(signal.SIGINT)
+    assert len(capture.packets()) == 20 and {IP(data[14:]).dst for data, *_ in packets} == {"10.0.0.7", "10.0.0.8"}
+
+
 def test_drops_with_their_reason(served, tmp_path):
     lab, _daemon, client, _wire = served
     capture = Capture(lab, tmp_path / "drops", "--reason=ip_ttl")
@@ -164,7 +175,7 @@ def test_what_cannot_be_captured(lab, tmp_path):
     assert "No daemon answers" in refused("-w", str(file))
     with Daemon(lab):
         assert "required" in refused()
-        assert "Unknown target [vm-009]" in refused("-w", str(file), "--target=vm-009")
+        assert "Unknown target [vm-009]" in refused("-w", str(file), "--target=0,vm-009")
         assert "Unknown service [web]" in refused("-w", str(file), "--service=web")
         assert "Unknown reason [bad_luck]" in refused("-w", str(file), "--reason=bad_luck")
         assert "--snaplen [5]" in refused("-w", str(file), "--snaplen=5")

@@ -56,10 +56,10 @@ CapturePage page_from_json(const json& j) {
 
 CaptureRequest request_from_json(const json& args) {
   CaptureRequest request;
-  request.vip = args.at("vip").get<std::string>();
-  request.service = args.at("service").get<std::string>();
-  request.target = args.at("target").get<std::string>();
-  request.reason = args.at("reason").get<std::string>();
+  request.vips = args.at("vips").get<std::vector<std::string>>();
+  request.services = args.at("services").get<std::vector<std::string>>();
+  request.targets = args.at("targets").get<std::vector<std::string>>();
+  request.reasons = args.at("reasons").get<std::vector<std::string>>();
   request.snap_bytes = args.at("snap_bytes").get<uint32_t>();
   request.seconds = args.at("seconds").get<uint32_t>();
   return request;
@@ -85,8 +85,8 @@ void serve_capture_verbs(ControlServer& server, CaptureVerbs& verbs) {
 }
 
 Result<CaptureStarted> ask_capture_start(const std::string& path, const CaptureRequest& request) {
-  const json args = {{"vip", request.vip},       {"service", request.service},       {"target", request.target},
-                     {"reason", request.reason}, {"snap_bytes", request.snap_bytes}, {"seconds", request.seconds}};
+  const json args = {{"vips", request.vips},       {"services", request.services},     {"targets", request.targets},
+                     {"reasons", request.reasons}, {"snap_bytes", request.snap_bytes}, {"seconds", request.seconds}};
   return ask_control(path, "capture_start", args, [](const json& j) {
     return CaptureStarted{j.at("number").get<uint64_t>(), j.at("ingress").get<std::string>(),
                           j.at("egress").get<std::string>()};

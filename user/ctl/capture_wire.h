@@ -16,7 +16,8 @@
 namespace xdplb {
 
 struct CaptureRequest {
-  std::string vip, service, target, reason;  // empty: any
+  // Of each list any, of the lists all; an empty list asks nothing.
+  std::vector<std::string> vips, services, targets, reasons;
   uint32_t snap_bytes = 0;
   uint32_t seconds = 0;  // after that the daemon ends it
 };

@@ -22,39 +22,45 @@ std::string name_of(const Items& items, uint16_t id) {
 }
 
 template <typename Items>
-Result<std::optional<uint16_t>> id_of(const Items& items, const std::string& name, const char* what) {
-  if (name.empty()) return std::optional<uint16_t>();
-  const auto found = std::find_if(items.begin(), items.end(), [&](const auto& item) { return item.name == name; });
-  if (found == items.end()) return fail("Unknown {} [{}]", what, name);
-  return std::optional<uint16_t>(found->id);
+Result<std::vector<uint16_t>> ids_of(const Items& items, const std::vector<std::string>& names, const char* what) {
+  std::vector<uint16_t> ids;
+  for (const std::string& name : names) {
+    const auto found = std::find_if(items.begin(), items.end(), [&](const auto& item) { return item.name == name; });
+    if (found == items.end()) return fail("Unknown {} [{}]", what, name);
+    ids.push_back(found->id);
+  }
+  return ids;
 }
 
-Result<std::optional<Reason>> reason_of(const std::string& name) {
-  if (name.empty()) return std::optional<Reason>();
-  for (size_t r = 1; r < kReasonCount; ++r) {
-    if (kReasonTexts[r].name == name) return std::optional(static_cast<Reason>(r));
+Result<std::vector<Reason>> reasons_of(const std::vector<std::string>& names) {
+  std::vector<Reason> reasons;
+  for (const std::string& name : names) {
+    size_t r = 1;
+    while (r < kReasonCount && kReasonTexts[r].name != name) ++r;
+    if (r == kReasonCount) return fail("Unknown reason [{}]; `xdplb stats --json` lists them", name);
+    reasons.push_back(static_cast<Reason>(r));
   }
-  return fail("Unknown reason [{}]; `xdplb stats --json` lists them", name);
+  return reasons;
 }
 
 }  // namespace
 
 Result<CaptureFilter> CaptureControl::filter_of(const CaptureRequest& request) const {
   CaptureFilter filter;
-  if (!request.vip.empty()) {
-    const auto vip = parse_prefix(request.vip);
+  for (const std::string& text : request.vips) {
+    const auto vip = parse_prefix(text);
     if (!vip) return vip.error();
-    filter.vip = *vip;
+    filter.vips.push_back(*vip);
   }
-  const auto service = id_of(config_.services, request.service, "service");
-  if (!service) return service.error();
-  const auto target = id_of(config_.targets, request.target, "target");
-  if (!target) return target.error();
-  const auto reason = reason_of(request.reason);
-  if (!reason) return reason.error();
-  filter.service = *service;
-  filter.target = *target;
-  filter.reason = *reason;
+  auto services = ids_of(config_.services, request.services, "service");
+  if (!services) return services.error();
+  auto targets = ids_of(config_.targets, request.targets, "target");
+  if (!targets) return targets.error();
+  auto reasons = reasons_of(request.reasons);
+  if (!reasons) return reasons.error();
+  filter.services = std::move(*services);
+  filter.targets = std::move(*targets);
+  filter.reasons = std::move(*reasons);
   return filter;
 }
 
@@ -63,7 +69,7 @@ Result<CaptureStarted> CaptureControl::start(const CaptureRequest& request) {
   const auto idle = [](const auto& tap) { return tap->collect(); };
   if (!std::all_of(slots_.taps.begin(), slots_.taps.end(), idle))
     return fail("the last capture is just ending: try again");
-  const auto filter = filter_of(request);
+  auto filter = filter_of(request);
   if (!filter) return filter.error();
   if (request.seconds == 0 || request.seconds > kCaptureSecondsMax) {
     return fail("Invalid --seconds [{}]: 1 to {}", request.seconds, kCaptureSecondsMax);
@@ -74,7 +80,7 @@ Result<CaptureStarted> CaptureControl::start(const CaptureRequest& request) {
   const uint64_t each = kCaptureRingBytes / std::max<size_t>(1, slots_.taps.size());
   const uint64_t slots = std::clamp<uint64_t>(each / (sizeof(CaptureRecord) + request.snap_bytes), 16, 1u << 16);
   const uint64_t now_ns = monotonic_ns();
-  capture_ = Capture{*filter,
+  capture_ = Capture{std::move(*filter),
                      static_cast<uint32_t>(std::bit_floor(slots)),
                      request.snap_bytes,
                      now_ns + request.seconds * kNsPerSec,

@@ -20,6 +20,16 @@ uint16_t checksum_offset(const PacketInfo& info, uint32_t len_bytes) {
   return static_cast<uint16_t>(info.l4_offset + offset);
 }
 
+template <typename Value>
+bool admits(const std::vector<Value>& list, Value value) {
+  return list.empty() || std::find(list.begin(), list.end(), value) != list.end();
+}
+
+bool admits(const std::vector<IpPrefix>& list, const IpAddr& address) {
+  return list.empty() ||
+         std::any_of(list.begin(), list.end(), [&](const IpPrefix& prefix) { return prefix.contains(address); });
+}
+
 }  // namespace
 
 CaptureRing::CaptureRing(uint32_t slots, uint32_t snap_bytes)
@@ -81,9 +91,8 @@ CaptureSession* CaptureTap::enter() {
 
 bool CaptureTap::wants(const CaptureFilter& filter, const PacketColumns& packets, uint32_t i) const {
   if (packets.fate[i] == Fate::hold) return false;  // comes again
-  if (filter.vip && !filter.vip->contains(packets.info[i].key.dst)) return false;
-  if (filter.service && packets.service[i] != *filter.service) return false;
-  return !filter.target || (packets.fate[i] == Fate::forward && packets.target[i] == *filter.target);
+  if (!admits(filter.vips, packets.info[i].key.dst) || !admits(filter.services, packets.service[i])) return false;
+  return filter.targets.empty() || (packets.fate[i] == Fate::forward && admits(filter.targets, packets.target[i]));
 }
 
 void CaptureTap::on_decided(const Batch& batch, uint64_t now_ns) {
@@ -110,7 +119,8 @@ void CaptureTap::on_batch(const Batch& batch) {
     const Before& before = before_[i];
     if (!before.wanted) continue;
     const bool dropped = packets.fate[i] == Fate::drop;
-    if (in_->filter.reason && (!dropped || packets.reason[i] != *in_->filter.reason)) continue;
+    const std::vector<Reason>& reasons = in_->filter.reasons;
+    if (!reasons.empty() && (!dropped || !admits(reasons, packets.reason[i]))) continue;
     CaptureRecord record;
     record.time_ns = now_ns_;
     record.fate = packets.fate[i];
@@ -136,8 +146,8 @@ void CaptureTap::on_held_drop(const FrameRef&, std::span<const uint8_t> bytes, R
   PacketInfo info;
   const CaptureFilter& filter = session->filter;
   const bool fits =
-      !filter.service && !filter.target && (!filter.reason || *filter.reason == why) &&
-      (!filter.vip || (parse_packet(bytes, info) == Reason::none && filter.vip->contains(info.key.dst)));
+      filter.services.empty() && filter.targets.empty() && admits(filter.reasons, why) &&
+      (filter.vips.empty() || (parse_packet(bytes, info) == Reason::none && admits(filter.vips, info.key.dst)));
   if (fits) {
     CaptureRecord record;
     record.time_ns = now_ns_;

@@ -20,12 +20,13 @@
 
 namespace xdplb {
 
-// Ids are those of the configuration in force when the capture began. All that are set must hold.
+// Ids are those of the configuration in force when the capture began. Of each list any, of the lists all; an empty
+// list asks nothing.
 struct CaptureFilter {
-  std::optional<IpPrefix> vip;      // has the destination (of an ICMP error: that of the connection)
-  std::optional<uint16_t> service;  // was chosen
-  std::optional<uint16_t> target;   // was chosen
-  std::optional<Reason> reason;     // the packet was dropped for it
+  std::vector<IpPrefix> vips;      // has the destination (of an ICMP error: that of the connection)
+  std::vector<uint16_t> services;  // was chosen
+  std::vector<uint16_t> targets;   // was chosen
+  std::vector<Reason> reasons;     // the packet was dropped for it
 };
 
 // One packet. The frame is kept as it left; what rewriting changed of it lies here as it was.

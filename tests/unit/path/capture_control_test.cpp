@@ -21,7 +21,7 @@ class Rig {
     control_.emplace(*slots_, config_, options_);
   }
   uint64_t start() {
-    const auto started = control_->start({"", "", "", "", 128, 60});
+    const auto started = control_->start({{}, {}, {}, {}, 128, 60});
     REQUIRE(started);
     CHECK(started->ingress == "eth2");
     CHECK(started->egress == "eth1");
@@ -97,7 +97,7 @@ TEST_CASE("capture control: a page is bounded, and says that there is more") {
 TEST_CASE("capture control: one at a time; what nobody reads ends") {
   Rig rig;
   const uint64_t first = rig.start();
-  CHECK(rig.control_->start({"", "", "", "", 128, 60}).error().message.find("one at a time") != std::string::npos);
+  CHECK(rig.control_->start({{}, {}, {}, {}, 128, 60}).error().message.find("one at a time") != std::string::npos);
   rig.control_->advance(monotonic_ns() + kCaptureUnreadNs / 2);
   CHECK_FALSE(rig.is_off());
   rig.control_->advance(monotonic_ns() + kCaptureUnreadNs + kNsPerSec);
@@ -117,7 +117,7 @@ TEST_CASE("capture control: workers that come later are captured, too") {
 
 TEST_CASE("capture control: what cannot be asked") {
   Rig rig;
-  const CaptureRequest good{"10.0.0.0/8", "default", "1", "no_target", 128, 60};
+  const CaptureRequest good{{"10.0.0.0/8", "1000::"}, {"default"}, {"1", "0"}, {"no_target", "ip_ttl"}, 128, 60};
   const auto refused = [&](auto CaptureRequest::*field, auto value) {
     CaptureRequest request = good;
     request.*field = value;
@@ -125,10 +125,16 @@ TEST_CASE("capture control: what cannot be asked") {
     REQUIRE_FALSE(started);
     return started.error().message;
   };
-  CHECK(refused(&CaptureRequest::vip, "10.0.0.300").find("10.0.0.300") != std::string::npos);
-  CHECK(refused(&CaptureRequest::service, "web") == "Unknown service [web]");
-  CHECK(refused(&CaptureRequest::target, "vm-9") == "Unknown target [vm-9]");
-  CHECK(refused(&CaptureRequest::reason, "bad_luck").find("Unknown reason [bad_luck]") == 0);
+  // One bad value beside good ones is enough.
+  const auto refused_also = [&](std::vector<std::string> CaptureRequest::*field, const char* value) {
+    std::vector<std::string> values = good.*field;
+    values.emplace_back(value);
+    return refused(field, values);
+  };
+  CHECK(refused_also(&CaptureRequest::vips, "10.0.0.300").find("10.0.0.300") != std::string::npos);
+  CHECK(refused_also(&CaptureRequest::services, "web") == "Unknown service [web]");
+  CHECK(refused_also(&CaptureRequest::targets, "vm-9") == "Unknown target [vm-9]");
+  CHECK(refused_also(&CaptureRequest::reasons, "bad_luck").find("Unknown reason [bad_luck]") == 0);
   CHECK(refused(&CaptureRequest::snap_bytes, 63u).find("--snaplen [63]") != std::string::npos);
   CHECK(refused(&CaptureRequest::snap_bytes, 4097u).find("--snaplen [4097]") != std::string::npos);
   CHECK(refused(&CaptureRequest::seconds, 0u).find("--seconds [0]") != std::string::npos);

@@ -65,7 +65,7 @@ class Rig {
 
 CaptureFilter of_vip(const char* vip) {
   CaptureFilter filter;
-  filter.vip = parse_prefix(vip).value();
+  filter.vips = {parse_prefix(vip).value()};
   return filter;
 }
 
@@ -107,11 +107,19 @@ TEST_CASE("capture: by VIP, service, target and reason, and all of them at once"
   CHECK(rig.count({}) == 5);  // what is held comes again
   CHECK(rig.count(of_vip("10.0.0.0/32")) == 5);
   CHECK(rig.count(of_vip("10.0.0.1/32")) == 0);
-  CHECK(rig.count({.vip = {}, .service = 1, .target = {}, .reason = {}}) == 2);
-  CHECK(rig.count({.vip = {}, .service = {}, .target = 5, .reason = {}}) == 1);
-  CHECK(rig.count({.vip = {}, .service = {}, .target = {}, .reason = Reason::no_target}) == 1);
-  CHECK(rig.count({.vip = {}, .service = 2, .target = {}, .reason = Reason::no_target}) == 0);
-  CHECK(rig.count({.vip = of_vip("10.0.0.0/8").vip, .service = 1, .target = {}, .reason = Reason::no_target}) == 1);
+  CaptureFilter two_vips = of_vip("10.0.0.1/32");
+  two_vips.vips.push_back(parse_prefix("10.0.0.0/31").value());
+  CHECK(rig.count(two_vips) == 5);
+  CHECK(rig.count({.vips = {}, .services = {1}, .targets = {}, .reasons = {}}) == 2);
+  CHECK(rig.count({.vips = {}, .services = {}, .targets = {5}, .reasons = {}}) == 1);
+  CHECK(rig.count({.vips = {}, .services = {}, .targets = {}, .reasons = {Reason::no_target}}) == 1);
+  CHECK(rig.count({.vips = {}, .services = {2, 1}, .targets = {}, .reasons = {}}) == 3);
+  CHECK(rig.count({.vips = {}, .services = {}, .targets = {5, 6}, .reasons = {}}) == 2);
+  CHECK(rig.count({.vips = {}, .services = {}, .targets = {}, .reasons = {Reason::ip_ttl, Reason::no_target}}) == 2);
+  CHECK(rig.count({.vips = {}, .services = {2}, .targets = {}, .reasons = {Reason::no_target}}) == 0);
+  CHECK(rig.count(
+            {.vips = of_vip("10.0.0.0/8").vips, .services = {1}, .targets = {}, .reasons = {Reason::no_target}}) ==
+        1);
 }
 
 TEST_CASE("capture: the frame as it left, and what it was before") {
@@ -134,7 +142,7 @@ TEST_CASE("capture: a packet that could not be sent is a drop, whatever had been
   Rig rig;
   rig.add(Fate::forward, 1, 5);
   rig.late_drop_ = true;
-  const auto records = rig.capture({.vip = {}, .service = {}, .target = 5, .reason = Reason::tx_full});
+  const auto records = rig.capture({.vips = {}, .services = {}, .targets = {5}, .reasons = {Reason::tx_full}});
   REQUIRE(records.size() == 1);
   CHECK(records[0].fate == Fate::drop);
   CHECK(records[0].target == kNoTarget);
@@ -143,7 +151,7 @@ TEST_CASE("capture: a packet that could not be sent is a drop, whatever had been
 TEST_CASE("capture: a held fragment that is given up") {
   CaptureTap tap;
   CaptureFilter filter = of_vip("10.0.0.0/32");
-  filter.reason = Reason::fragment_timeout;
+  filter.reasons = {Reason::fragment_timeout};
   tap.begin(std::make_unique<CaptureSession>(filter, 8, 64));
   test::Ipv4Options options;
   options.fragment = 5;
