@@ -140,7 +140,7 @@ def test_init_with_other_numbers_starts_the_targets_anew_and_keeps_the_vips():
         (["init", "--m=1"], "Invalid table size [1]: 2 to 1048576"),
         (["init", "--n=0"], "Invalid number of targets [0]: 1 to 4096"),
         (["show", "--shm=../passwd"], "Invalid shared memory name [../passwd]"),
-        (["show", "--shm=nosuch"], "There is no shared memory /dev/shm/nosuch: run `xdplb init` first"),
+        (["show", "--shm=nosuch"], "There is no shared memory /dev/shm/nosuch: run `xdplb init --shm=nosuch` first"),
         (["stats"], "There are no statistics in /dev/shm/xdplb.stats: no daemon runs on [xdplb]"),
         (["vip", "add", "10.0.0.300/32"], '"10.0.0.300/32" is not an address or prefix'),
         (["vip", "add", "0.0.0.0/0"], "0.0.0.0/0 would take every packet of this host; --force if meant"),

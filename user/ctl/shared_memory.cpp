@@ -134,7 +134,8 @@ Result<ConfigStore> ConfigStore::open(const ShmName& name, Access access) {
   auto fd = open_shm_file(name.path(), access == Access::write);
   if (!fd) {
     if (fd.error().sys_errno == ENOENT) {
-      return Error{fmt::format("There is no shared memory {}: run `xdplb init` first", name.path()), ENOENT};
+      return Error{fmt::format("There is no shared memory {}: run `xdplb init{}` first", name.path(), name.option()),
+                   ENOENT};
     }
     return fd.error();
   }
@@ -151,7 +152,8 @@ Result<bool> ConfigStore::remove(const ShmName& name) {
 
 Result<void> ConfigStore::check_header() const {
   const std::string path = name_.path();
-  const std::string way_out = "remove it with `xdplb clean --force` and begin with `xdplb init`";
+  const std::string way_out =
+      fmt::format("remove it with `xdplb clean --force{0}` and begin with `xdplb init{0}`", name_.option());
   FileHeader header{};
   if (auto ok = pread_all(fd_.get(), bytes_of(header), 0, path); !ok) {
     return fail("{}; {}", ok.error().message, way_out);
@@ -181,7 +183,8 @@ Result<uint64_t> ConfigStore::generation() const {
     }
     if (active.complement == ~active.generation && active.generation != 0) return active.generation;
   }
-  return fail("{} does not say which generation is in force; remove it with `xdplb clean --force`", name_.path());
+  return fail("{} does not say which generation is in force; remove it with `xdplb clean --force{}`", name_.path(),
+              name_.option());
 }
 
 // Asked each time: a daemon may have moved the file to another layout since it was opened.

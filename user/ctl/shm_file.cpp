@@ -25,7 +25,15 @@ Result<ShmName> ShmName::parse(std::string_view text, std::string_view directory
     return fail("Invalid shared memory name [{}]: 1 to {} letters, digits, '.', '_' or '-', not starting with '.'",
                 text, kMaxShmNameLen);
   }
+  for (const std::string_view suffix : {".flows", ".stats"}) {
+    if (!text.ends_with(suffix)) continue;
+    return fail("Invalid shared memory name [{}]: what ends in {} goes with the name before it", text, suffix);
+  }
   return ShmName(std::string(text), std::string(directory));
+}
+
+std::string ShmName::option() const {
+  return text_ == kDefaultShmName ? "" : " --shm=" + text_;
 }
 
 std::string ShmName::path(std::string_view suffix) const {

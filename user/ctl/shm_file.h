@@ -11,14 +11,18 @@
 
 namespace xdplb {
 
-// The `--shm` name: letters, digits, '.', '_' and '-', at most 32, not starting with a dot. Made by `parse` only, so
-// a name that exists is a good one. The directory is /dev/shm save in tests.
+// The `--shm` name: letters, digits, '.', '_' and '-', at most 32, not starting with a dot, and not ending as the
+// files that go with another name do: "xdplb.flows" is where the flows of "xdplb" are. Made by `parse` only, so a
+// name that exists is a good one. The directory is /dev/shm save in tests.
 class ShmName {
  public:
   static Result<ShmName> parse(std::string_view text, std::string_view directory = "/dev/shm");
 
   [[nodiscard]] const std::string& text() const { return text_; }
   [[nodiscard]] const std::string& directory() const { return directory_; }
+  // " --shm=NAME" for a command that a message tells to run, nothing for the default name: the same words would
+  // otherwise reach another balancer's configuration.
+  [[nodiscard]] std::string option() const;
   // path(): the configuration; path(".stats"), path(".flows"): what goes with it.
   [[nodiscard]] std::string path(std::string_view suffix = "") const;
 

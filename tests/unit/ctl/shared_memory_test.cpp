@@ -70,6 +70,16 @@ TEST_CASE("shared memory: names that could leave the directory are refused") {
   CHECK(ShmName::parse("xdplb").value().path(".stats") == "/dev/shm/xdplb.stats");
 }
 
+TEST_CASE("shared memory: a name that is the file of another one is refused") {
+  for (const char* bad : {"xdplb.flows", "xdplb.stats", "a.b.flows"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(ShmName::parse(bad));
+  }
+  CHECK(ShmName::parse("xdplb.flows").error().message ==
+        "Invalid shared memory name [xdplb.flows]: what ends in .flows goes with the name before it");
+  CHECK(ShmName::parse("flows.stats2"));
+}
+
 TEST_CASE("shared memory: what was created is read back, 0600 and sparse") {
   const ShmTestDir dir;
   const auto store = make_store(dir.name());
@@ -314,7 +324,8 @@ TEST_CASE("shared memory: a file of layout 1 is read, and changed in its own lay
 TEST_CASE("shared memory: files that are not ours, or not whole, are errors with a way out") {
   const ShmTestDir dir;
   const ShmName name = dir.name();
-  CHECK(open_error(name) == "There is no shared memory " + name.path() + ": run `xdplb init` first");
+  CHECK(open_error(name) == "There is no shared memory " + name.path() + ": run `xdplb init --shm=test` first");
+  CHECK(open_error(dir.name("xdplb")).ends_with(": run `xdplb init` first"));
 
   SECTION("a symbolic link") {
     REQUIRE(::symlink("/etc/passwd", name.path().c_str()) == 0);
@@ -336,7 +347,7 @@ TEST_CASE("shared memory: files that are not ours, or not whole, are errors with
   SECTION("empty") {
     UniqueFd(::open(name.path().c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
     CHECK(open_error(name).find("is cut short") != std::string::npos);
-    CHECK(open_error(name).find("xdplb clean --force") != std::string::npos);
+    CHECK(open_error(name).find("xdplb clean --force --shm=test") != std::string::npos);
   }
   SECTION("something else") {
     make_store(name);
