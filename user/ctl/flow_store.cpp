@@ -1,6 +1,8 @@
 #include "user/ctl/flow_store.h"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <map>
 
@@ -78,6 +80,16 @@ uint64_t move_flows(const FlowReader& from, SlotRange slots, const FlowMapping& 
 }
 
 }  // namespace
+
+std::optional<std::string> describe_lack_of_room(const std::string& path, uint64_t len_bytes, uint64_t taken_bytes,
+                                                 uint64_t free_bytes) {
+  if (len_bytes <= taken_bytes + free_bytes) return std::nullopt;
+  constexpr double kMiB = 1 << 20;
+  return fmt::format(
+      "{} may come to need {:.1f} MiB and has room for {:.1f}: when that is full, the daemon dies of it (SIGBUS); "
+      "`mount -o remount,size=...` its file system, --shm-size of a container, or a smaller --flows",
+      path, static_cast<double>(len_bytes) / kMiB, static_cast<double>(taken_bytes + free_bytes) / kMiB);
+}
 
 Result<std::unique_ptr<FlowStore>> FlowStore::open(const ShmName& name, uint32_t flows, const Config& config,
                                                    uint64_t now_ns) {
@@ -225,6 +237,16 @@ void FlowStore::name_services(const Config& config) {
 
 uint64_t FlowStore::len_bytes() const {
   return tables_.size() * geometry_.region_bytes;
+}
+
+std::optional<std::string> FlowStore::lack_of_room() const {
+  struct statvfs fs {};
+  struct stat st {};
+  if (::fstatvfs(fd_.get(), &fs) != 0 || ::fstat(fd_.get(), &st) != 0) return std::nullopt;
+  if (fs.f_blocks == 0) return std::nullopt;  // a tmpfs without a bound
+  constexpr uint64_t kStatBlockBytes = 512;
+  return describe_lack_of_room(path_, len_bytes(), static_cast<uint64_t>(st.st_blocks) * kStatBlockBytes,
+                               fs.f_bavail * fs.f_frsize);
 }
 
 }  // namespace xdplb

@@ -22,6 +22,10 @@
 
 namespace xdplb {
 
+// The words for it: tables of `len_bytes` that have `taken_bytes` already, and what is free beside them.
+std::optional<std::string> describe_lack_of_room(const std::string& path, uint64_t len_bytes, uint64_t taken_bytes,
+                                                 uint64_t free_bytes);
+
 class FlowStore {
  public:
   // Adopts what lies there, as far as `config` still has its targets and services. Call with the daemon lock held.
@@ -47,6 +51,9 @@ class FlowStore {
   // What was adopted, in words: "4711 flows kept" or why none could be.
   [[nodiscard]] const std::string& report() const { return report_; }
   [[nodiscard]] uint64_t len_bytes() const;
+  // Why the tables could not all be filled, nothing where they could: the file is sparse, and a write to a page that
+  // its file system has no room for ends the daemon (SIGBUS).
+  [[nodiscard]] std::optional<std::string> lack_of_room() const;
 
  private:
   struct Table {

@@ -159,6 +159,7 @@ std::vector<std::string> Daemon::warnings() const {
   if (!control_error_.empty()) {
     warnings.push_back(fmt::format("{}: no control socket, `xdplb flows` cannot ask this daemon", control_error_));
   }
+  if (auto lack = slots_->flows->lack_of_room()) warnings.push_back(std::move(*lack));
   return warnings;
 }
 

@@ -145,4 +145,15 @@ TEST_CASE("flow store: what cannot be understood is forgotten, and said", "[flow
   }
 }
 
+TEST_CASE("flow store: tables that their file system has no room for are warned of") {
+  constexpr uint64_t kMiB = 1 << 20;
+  CHECK_FALSE(describe_lack_of_room("/dev/shm/a.flows", 114 * kMiB, 0, 114 * kMiB));
+  CHECK_FALSE(describe_lack_of_room("/dev/shm/a.flows", 114 * kMiB, 100 * kMiB, 14 * kMiB));
+  const auto lack = describe_lack_of_room("/dev/shm/a.flows", 114 * kMiB, kMiB, 63 * kMiB);
+  REQUIRE(lack);
+  CHECK(lack->starts_with("/dev/shm/a.flows may come to need 114.0 MiB and has room for 64.0: "));
+  const ShmTestDir dir;
+  CHECK_FALSE(start(dir, 1024)->lack_of_room());
+}
+
 }  // namespace xdplb
