@@ -25,4 +25,12 @@ std::vector<std::string> normalise_args(int argc, const char* const* argv) {
   return args;
 }
 
+std::optional<std::string> option_without_value(const std::vector<std::string>& args) {
+  for (const std::string& arg : args) {
+    if (arg == "--") break;
+    if (arg.starts_with("--") && arg.ends_with('=')) return arg;
+  }
+  return std::nullopt;
+}
+
 }  // namespace xdplb

@@ -2,6 +2,7 @@
 // same (contract of the seeds' scripts). There are no short options besides -h.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,5 +10,9 @@ namespace xdplb {
 
 // Without the program's name. What follows a bare "--" is left alone, as are numbers ("-1") and "-" itself.
 std::vector<std::string> normalise_args(int argc, const char* const* argv);
+
+// The first option with nothing behind its "=", as `--mac=$UNSET` makes it: CLI11 would take the next argument for
+// its value.
+std::optional<std::string> option_without_value(const std::vector<std::string>& args);
 
 }  // namespace xdplb

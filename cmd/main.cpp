@@ -77,6 +77,10 @@ int main(int argc, char** argv) try {
     fmt::print(stderr, "Unknown command [{}]; `xdplb --help` lists them\n", args.front());
     return kExitUsage;
   }
+  if (const auto empty = option_without_value(args)) {
+    fmt::print(stderr, "Nothing behind [{}]: give it a value, or leave the option out\n", *empty);
+    return kExitUsage;
+  }
   std::reverse(args.begin(), args.end());  // as CLI11 wants them
   try {
     app.parse(args);

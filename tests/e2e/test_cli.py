@@ -202,6 +202,13 @@ def test_an_unknown_command_is_named():
     assert refused("nonsense", status=2) == "Unknown command [nonsense]; `xdplb --help` lists them"
 
 
+def test_an_option_without_its_value_does_not_take_the_next_argument():
+    ok("init")
+    assert refused("activate", "--mac=", 0, status=2) == (
+        "Nothing behind [--mac=]: give it a value, or leave the option out"
+    )
+
+
 def test_help_is_status_0():
     assert "init" in ok("--help")
     assert "--mac" in ok("activate", "-h")
