@@ -10,25 +10,61 @@ using nlohmann::json;
 constexpr int kMaxDepth = 16;
 constexpr size_t kMaxQuoted = 60;
 
+using Event = json::parse_event_t;
+
+// Tells a listener what the parser meets: on_event(depth, event, key), the key empty but for Event::key; false ends
+// it. No document comes of it. The parser's own callbacks make one, and look at all of an array's elements anew at
+// the end of each object in it: 150,000 targets took them minutes.
+template <typename Listener>
+class Events final : public json::json_sax_t {
+ public:
+  explicit Events(Listener& listener) : listener_(listener) {}
+
+  bool null() override { return value(); }
+  bool boolean(bool) override { return value(); }
+  bool number_integer(number_integer_t) override { return value(); }
+  bool number_unsigned(number_unsigned_t) override { return value(); }
+  bool number_float(number_float_t, const string_t&) override { return value(); }
+  bool string(string_t&) override { return value(); }
+  bool binary(binary_t&) override { return value(); }
+  bool start_object(std::size_t) override { return listener_.on_event(depth_++, Event::object_start, ""); }
+  bool key(string_t& key) override { return listener_.on_event(depth_, Event::key, key); }
+  bool end_object() override { return listener_.on_event(--depth_, Event::object_end, ""); }
+  bool start_array(std::size_t) override { return listener_.on_event(depth_++, Event::array_start, ""); }
+  bool end_array() override { return listener_.on_event(--depth_, Event::array_end, ""); }
+  bool parse_error(std::size_t, const std::string&, const json::exception& error) override {
+    syntax_error_ = error.what();
+    return false;
+  }
+  [[nodiscard]] const std::string& syntax_error() const { return syntax_error_; }
+
+ private:
+  bool value() { return listener_.on_event(depth_, Event::value, ""); }
+
+  Listener& listener_;
+  int depth_ = 0;
+  std::string syntax_error_;
+};
+
 // Follows the parser through the document and knows where it is.
 class PathTracker {
  public:
   // False where an object has a key twice.
-  bool on_event(json::parse_event_t event, const json& parsed) {
+  bool on_event(Event event, const std::string& key) {
     switch (event) {
-      case json::parse_event_t::object_start: frames_.push_back(Frame{false, 0, {}, {}}); break;
-      case json::parse_event_t::array_start: frames_.push_back(Frame{true, 0, {}, {}}); break;
-      case json::parse_event_t::key: {
+      case Event::object_start: frames_.push_back(Frame{false, 0, {}, {}}); break;
+      case Event::array_start: frames_.push_back(Frame{true, 0, {}, {}}); break;
+      case Event::key: {
         Frame& frame = frames_.back();
-        frame.key = parsed.get<std::string>();
+        frame.key = key;
         return frame.seen.insert(frame.key).second;
       }
-      case json::parse_event_t::object_end:
-      case json::parse_event_t::array_end:
+      case Event::object_end:
+      case Event::array_end:
         frames_.pop_back();
         on_element_end();
         break;
-      case json::parse_event_t::value: on_element_end(); break;
+      case Event::value: on_element_end(); break;
     }
     return true;
   }
@@ -62,9 +98,8 @@ class PathTracker {
 // nlohmann::json itself lets the last of equal keys win.
 class DuplicateKeys {
  public:
-  // False: what follows is not to be kept in memory.
-  bool on_event(int depth, json::parse_event_t event, const json& parsed) {
-    if (!tracker_.on_event(event, parsed) && !error_) error_ = fail("{}: is given twice", tracker_.path());
+  bool on_event(int depth, Event event, const std::string& key) {
+    if (!tracker_.on_event(event, key) && !error_) error_ = fail("{}: is given twice", tracker_.path());
     if (depth > kMaxDepth && !error_) error_ = fail("{}: nested deeper than {}", tracker_.path(), kMaxDepth);
     return depth <= kMaxDepth;
   }
@@ -106,31 +141,24 @@ class LineFinder {
  public:
   LineFinder(std::string_view text, std::string_view path) : text_(text), path_(path), read_(text.data()) {}
 
+  // As far as the text can be read.
   size_t find() {
-    const auto callback = [this](int depth, json::parse_event_t event, const json& parsed) {
-      on_event(depth, event, parsed);
-      return true;  // of what is not kept there are no events
-    };
-    try {
-      [[maybe_unused]] const json whole =
-          json::parse(CountingIterator(text_.data(), read_), CountingIterator(text_.data() + text_.size(), unused_),
-                      callback, true, true);
-    } catch (const json::exception&) {
-      // As far as it could be read.
-    }
+    Events events(*this);
+    json::sax_parse(CountingIterator(text_.data(), read_), CountingIterator(text_.data() + text_.size(), unused_),
+                    &events, json::input_format_t::json, true, true);
     return found_line_;
   }
 
- private:
-  void on_event(int depth, json::parse_event_t event, const json& parsed) {
+  bool on_event(int depth, Event event, const std::string& key) {
     const bool is_bounded = depth <= kMaxDepth + 1;
-    const bool begins = event == json::parse_event_t::object_start || event == json::parse_event_t::array_start ||
-                        event == json::parse_event_t::value;
+    const bool begins = event == Event::object_start || event == Event::array_start || event == Event::value;
     if (begins && is_bounded) look(tracker_.path());
-    tracker_.on_event(event, parsed);
-    if (event == json::parse_event_t::key && is_bounded) look(tracker_.path());
+    tracker_.on_event(event, key);
+    if (event == Event::key && is_bounded) look(tracker_.path());
+    return found_size_ < path_.size() || path_.empty();
   }
 
+ private:
   void look(const std::string& here) {
     // The parser has read one byte beyond a number, which may be the end of the line.
     for (; counted_ + 1 < read_; ++counted_) line_ += *counted_ == '\n' ? 1 : 0;
@@ -160,19 +188,15 @@ size_t find_json_line(std::string_view text, std::string_view path) {
 
 Result<json> parse_json_strictly(std::string_view text) {
   DuplicateKeys duplicates;
-  const auto callback = [&](int depth, json::parse_event_t event, const json& parsed) {
-    return duplicates.on_event(depth, event, parsed);
-  };
-  try {
-    json value = json::parse(text, callback, true, true);
-    if (duplicates.error()) return *duplicates.error();
-    return value;
-  } catch (const json::exception& error) {
-    // "[json.exception.parse_error.101] parse error at line 1, column 2: ..."
-    const std::string what = error.what();
+  Events events(duplicates);
+  json::sax_parse(text, &events, json::input_format_t::json, true, true);
+  // "[json.exception.parse_error.101] parse error at line 1, column 2: ..."
+  if (const std::string& what = events.syntax_error(); !what.empty()) {
     const size_t after_id = what.find("] ");
     return fail("{}", after_id == std::string::npos ? what : what.substr(after_id + 2));
   }
+  if (duplicates.error()) return *duplicates.error();
+  return json::parse(text, nullptr, true, true);
 }
 
 std::string quote_json(const json& value) {
