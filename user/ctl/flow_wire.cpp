@@ -184,6 +184,7 @@ Result<std::vector<FlowTally>> ask_flow_tallies(const std::string& path) {
     at = page->next;
   }
   std::vector<FlowTally> all;
+  all.reserve(sums.size());
   for (const auto& [of, flows] : sums) all.push_back({std::get<0>(of), std::get<1>(of), std::get<2>(of), flows});
   return all;
 }

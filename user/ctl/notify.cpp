@@ -18,7 +18,7 @@ namespace {
 // Empty where it is not set. Gone from the environment then: a child of ours must not speak for us.
 std::string take_variable(const char* name) {
   const char* value = std::getenv(name);
-  const std::string text = value == nullptr ? "" : value;
+  std::string text = value == nullptr ? "" : value;
   ::unsetenv(name);
   return text;
 }
