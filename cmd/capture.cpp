@@ -1,5 +1,6 @@
 // xdplb capture: packets as the workers received and sent them, with what was decided, into a pcapng file.
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <csignal>
 #include <fstream>
 #include <iostream>
@@ -40,13 +41,19 @@ Result<int> record(const std::string& path, const Options& options, std::ostream
   const auto started = ask_capture_start(path, options.request);
   if (!started) return started.error();
   const std::string in = started->ingress + " in", sent = started->egress + " out";
+  const auto cannot_write = [&] {
+    const Error error = fail_errno(errno, "Cannot write {}", options.file);
+    (void)ask_capture_stop(path, started->number);
+    return error;
+  };
   PcapngWriter writer(out, {in, sent}, options.request.snap_bytes);
   out.flush();
+  if (!out) return cannot_write();
   fmt::print(stderr, "capturing on {} and {}; Ctrl-C ends it\n", started->ingress, started->egress);
   constexpr std::chrono::milliseconds kAskEvery{20};
   uint64_t packets = 0, lost = 0;
   bool full = false;
-  while (!full && interrupted == 0 && out) {
+  while (!full && interrupted == 0) {
     const auto page = ask_capture_read(path, started->number);
     if (!page) return fail("{}; {} packets were captured until then", page.error().message, packets);
     for (const CapturedPacket& packet : page->packets) {
@@ -55,12 +62,12 @@ Result<int> record(const std::string& path, const Options& options, std::ostream
       full = ++packets == options.count;
     }
     out.flush();
+    if (!out) return cannot_write();
     lost = page->lost;
     if (page->ended) break;
     if (!page->more && !full) std::this_thread::sleep_for(kAskEvery);
   }
   (void)ask_capture_stop(path, started->number);  // it may have ended by itself
-  if (!out) return fail("Cannot write {}", options.file);
   fmt::print(stderr, "{} packet{} captured, {} lost\n", packets, packets == 1 ? "" : "s", lost);
   return kExitDone;
 }

@@ -21,17 +21,18 @@ def test_the_rig_measures_xdplb_and_its_ceiling(tmp_path):
     # Where its results go, and what `make bench` builds beside `make all`.
     subprocess.run(["make", "-C", BENCH.parents[2], f"BUILD={tmp_path}", f"{tmp_path}/redirect_kern.o"], check=True)
     environment = os.environ | {"XDPLB_BUILD": str(tmp_path)}
-    names = [word for name in ("XDP_REDIRECT", "xdplb", "kernel, core 0") for word in ("--only", name)]
+    names = [word for name in ("XDP_REDIRECT", "xdplb, adaptive", "kernel, core 0") for word in ("--only", name)]
     done = subprocess.run([sys.executable, BENCH, "smoke", *names], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "wrong:" not in done.stdout
     runs = json.loads((tmp_path / "bench.json").read_text())["runs"]
-    assert {"XDP_REDIRECT", "xdplb", "kernel, core 0"} <= runs.keys()
+    assert {"XDP_REDIRECT", "xdplb, adaptive", "kernel, core 0"} == runs.keys()
     for name, cells in runs.items():
         for key, several in cells.items():
             for run in several:
                 assert run["sent"] > 0 and run["received"] > 0, f"{name}, {key}: {run}"
-    assert "v6" in runs["xdplb"]
-    slow = runs["xdplb"]["loss/0.02"][0]
+    ours = runs["xdplb, adaptive"]
+    assert "v6" in ours and ours["change"][0]["change_ms"]
+    slow = ours["loss/0.02"][0]
     assert 0 < slow["p50_us"] <= slow["p99_us"]
     assert not Path("/run/netns/lb").exists(), "it leaves nothing behind"

@@ -180,4 +180,5 @@ def test_what_cannot_be_captured(lab, tmp_path):
         assert "Unknown reason [bad_luck]" in refused("-w", str(file), "--reason=bad_luck")
         assert "--snaplen [5]" in refused("-w", str(file), "--snaplen=5")
         assert "Cannot write" in refused("-w", str(tmp_path / "none" / "out"))
+        assert "Cannot write /dev/full: No space left on device" in refused("-w", "/dev/full")
         assert json.loads(xdplb(lab.lb, "stats", "--json").stdout)["total"]["rx"] == 0

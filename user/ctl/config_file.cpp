@@ -56,7 +56,7 @@ Result<std::string> read_config_text(const std::string& path) {
   if (!file) return fail_errno(errno, "Cannot open {}", path);
   std::string text(kMaxConfigFileBytes + 1, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad()) return fail("Cannot read {}", path);
+  if (file.bad()) return fail_errno(errno, "Cannot read {}", path);
   text.resize(static_cast<size_t>(file.gcount()));
   return text;
 }

@@ -87,7 +87,7 @@ WhereFrame make_where_frame(const std::vector<uint8_t>& bytes, uint32_t len_byte
 Result<json> ask_where(const std::string& path, const std::vector<WhereFrame>& frames) {
   json list = json::array();
   for (const WhereFrame& frame : frames) list.push_back({{"head", to_hex(frame.head)}, {"len", frame.len_bytes}});
-  const auto answer = control_request(path, "where", {{"frames", std::move(list)}}, kControlAnswerWait);
+  auto answer = control_request(path, "where", {{"frames", std::move(list)}}, kControlAnswerWait);
   if (!answer) return answer.error();
   const bool known = answer->is_object() && answer->contains("packets") && (*answer)["packets"].is_array() &&
                      (*answer)["packets"].size() == frames.size();

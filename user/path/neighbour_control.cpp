@@ -32,7 +32,7 @@ bool is_kept(const Target& target, const ReachState& state) {
 }
 
 std::string describe(const Target& target, const ReachChange& change, const std::string& device) {
-  const std::string what = fmt::format("target [{}]: {}", target.name, to_string(change.address));
+  std::string what = fmt::format("target [{}]: {}", target.name, to_string(change.address));
   switch (change.now.reach) {
     case Reach::by_mac: break;
     case Reach::resolving: return fmt::format("{} is looked for on [{}]", what, device);
