@@ -14,37 +14,48 @@ namespace xdplb {
 // big-endian words.
 uint16_t checksum_fold(std::span<const uint8_t> bytes, uint32_t initial = 0);
 
-// Whether the field of a TCP or UDP packet may hold the pseudo-header sum alone: the two are equal modulo 65535. Of
-// whole checksums one in 65535 looks so. For each packet of a peer that may leave them undone, therefore inline.
-[[nodiscard]] inline bool checksum_may_be_partial(const uint8_t* frame, const PacketInfo& info);
+// In place of the partial one that a packet has.
+void write_whole_checksum(std::span<uint8_t> frame, const PacketInfo& info);
 
-// Completes the TCP or UDP checksum of a packet whose field holds only the folded pseudo-header sum
-// (CHECKSUM_PARTIAL, as handed over by a veth or VM peer). Every other packet is left alone, so that a corrupted one
-// never becomes valid; UDP without a checksum (0) stays so; fragments are left alone. Returns true where it wrote.
-bool complete_checksum(std::span<uint8_t> frame, const PacketInfo& info);
-
-inline bool checksum_may_be_partial(const uint8_t* frame, const PacketInfo& info) {
-  static_assert(offsetof(FlowKey, src) == 0 && offsetof(FlowKey, dst) == sizeof(IpAddr));
-  if (info.kind != PacketKind::transport) return false;
+// Where the checksum of a TCP or UDP packet lies behind its transport header's first byte, and how many bytes from
+// there it covers; 0: not for us.
+struct CoveredByChecksum {
+  uint32_t field;
+  uint32_t len;
+};
+inline CoveredByChecksum covered_by_checksum(const uint8_t* frame, const PacketInfo& info) {
+  if (info.kind != PacketKind::transport) return {0, 0};
   const uint8_t* const l4 = frame + info.l4_offset;
-  uint64_t field = 0;
-  uint64_t len = 0;
-  if (info.key.protocol == kProtoUdp) {
-    const auto& udp = *reinterpret_cast<const UdpHeader*>(l4);
-    field = word_at<uint16_t>(l4 + offsetof(UdpHeader, checksum));
-    len = udp.len.get();
-  } else if (info.key.protocol == kProtoTcp) {
-    field = word_at<uint16_t>(l4 + offsetof(TcpHeader, checksum));
-    len = uint64_t{info.packet_len} - info.l4_offset;
-  } else {
-    return false;
-  }
+  if (info.key.protocol == kProtoTcp)
+    return {offsetof(TcpHeader, checksum), uint32_t{info.packet_len} - info.l4_offset};
+  if (info.key.protocol == kProtoUdp)
+    return {offsetof(UdpHeader, checksum), reinterpret_cast<const UdpHeader*>(l4)->len.get()};
+  return {0, 0};
+}
+
+// Whether the field holds the folded pseudo-header sum and nothing else (CHECKSUM_PARTIAL, as handed over by a veth
+// or VM peer). Asked for each packet of such a peer, therefore inline: that sum is never 0, so the two are the same
+// where they are equal modulo 65535 and the field is not 0.
+[[nodiscard]] inline bool has_partial_checksum(const uint8_t* frame, const PacketInfo& info) {
+  static_assert(offsetof(FlowKey, src) == 0 && offsetof(FlowKey, dst) == sizeof(IpAddr));
+  const CoveredByChecksum covered = covered_by_checksum(frame, info);
+  if (covered.len == 0) return false;
+  const uint64_t field = word_at<uint16_t>(frame + info.l4_offset + covered.field);
   // As the words lie in memory (RFC 1071, 2 (B)): a number in host order is swapped, which modulo 65535 is times 256.
-  uint64_t sum = (len + info.key.protocol) << 8;
+  // The two addresses lie side by side in the key; the ff:ff that an IPv4 one brings along is a zero.
+  uint64_t sum = (uint64_t{covered.len} + info.key.protocol) << 8;
   for (uint32_t at = 0; at < 2 * sizeof(IpAddr); at += sizeof(uint32_t)) {
     sum += word_at<uint32_t>(reinterpret_cast<const uint8_t*>(&info.key) + at);
   }
-  return (sum + 0xffff - field) % 0xffff == 0;
+  return field != 0 && (sum + 0xffff - field) % 0xffff == 0;
+}
+
+// Completes a partial checksum. Every other packet is left alone, so that a corrupted one never becomes valid; UDP
+// without a checksum (0) stays so; fragments are left alone. Returns true where it wrote.
+inline bool complete_checksum(std::span<uint8_t> frame, const PacketInfo& info) {
+  if (!has_partial_checksum(frame.data(), info)) return false;
+  write_whole_checksum(frame, info);
+  return true;
 }
 
 }  // namespace xdplb

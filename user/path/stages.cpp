@@ -44,9 +44,7 @@ void rewrite(const Snapshot& snapshot, const EgressRules& egress, Batch& batch) 
     }
     if (i + kRewriteAhead < batch.count) __builtin_prefetch(batch.data[i + kRewriteAhead], 1);
     rewrite_macs(batch.data[i], snapshot.targets[packets.target[i]].mac, source);
-    if (egress.complete_checksums && checksum_may_be_partial(batch.data[i], info)) {
-      complete_checksum({batch.data[i], batch.frames[i].len_bytes}, info);
-    }
+    if (egress.complete_checksums) complete_checksum({batch.data[i], batch.frames[i].len_bytes}, info);
   }
 }
 
