@@ -117,7 +117,7 @@ TEST_CASE("flows that control wants forgotten go between turns, a few each, and 
 }
 
 TEST_CASE("what is malformed or longer than the egress MTU is dropped for its reason") {
-  Rig rig(two_targets(), 100);
+  Rig rig(two_targets(), {.mtu = 100});
   rig.turn();
   REQUIRE(rig.in().deliver(std::vector<std::byte>(60)));
   REQUIRE(rig.in().deliver(udp_packet(1, 72)));
@@ -131,7 +131,7 @@ TEST_CASE("what is malformed or longer than the egress MTU is dropped for its re
 
 TEST_CASE("random traffic and a random kernel never lose a frame") {
   const bool live = GENERATE(false, true);
-  Rig rig(two_targets(), 1500, live);
+  Rig rig(two_targets(), {.live = live});
   std::mt19937 random(3);
   const auto below = [&](uint32_t n) { return static_cast<uint32_t>(random() % n); };
   const auto one_in = [&](uint32_t n) { return below(n) == 0; };

@@ -41,22 +41,29 @@ inline Config two_targets() {
   return config;
 }
 
+struct RigOptions {
+  uint32_t mtu = 1500;
+  bool live = false;      // it may send live frames
+  bool to_peers = false;  // the ingress port sends, too: to other balancers
+  bool one_arm = false;   // and to the targets; with to_peers
+};
+
 class WorkerTestRig {
  public:
   static constexpr uint32_t kFlows = 4096;
 
-  explicit WorkerTestRig(const Config& config = two_targets(), uint32_t mtu = 1500, bool live = false)
+  explicit WorkerTestRig(const Config& config = two_targets(), const RigOptions& options = {})
       : flows_(FlowTable::create(flow_memory_.bytes(), kFlows, 42).value()),
         fragments_(fragment_buckets(64)),
         area_(memory_),
         pool_(kFrames),
-        in_(area_, in_options()),
+        in_(area_, in_options(options.to_peers)),
         out_(area_, out_options()),
         ingress_(PortId{0}, area_, in_.rings(), in_, pool_),
         egress_(PortId{1}, area_, out_.rings(), out_, pool_),
         snapshots_(compile_snapshot(config, 1, nullptr, kFlows)),
         live_(fake_live_.run_word(), fake_live_.stage(), 7, 1518, TxChoice::automatic, fake_live_),
-        worker_(parts(mtu, live)) {}
+        worker_(parts(options)) {}
 
   bool turn(uint64_t step_ns = 1'000'000) {
     now_ns_ += step_ns;
@@ -78,20 +85,21 @@ class WorkerTestRig {
   }
   static uint8_t target_of(const FakePort::Packet& packet) { return static_cast<uint8_t>(packet.bytes[5]); }
 
-  FakePort& in() { return in_; }
-  FakePort& out() { return out_; }
+  FakePort& in() { return in_; }    // what is sent here goes to other balancers
+  FakePort& out() { return out_; }  // what is sent here goes to targets
   FakeLive& live() { return fake_live_; }
   Worker& worker() { return worker_; }
   WorkerCounters& counters() { return counters_; }
   FlowTable& flows() { return flows_; }
   FlushBox& flush() { return flush_; }
   uint64_t now_ns_ = kNsPerSec;
+  std::atomic<TierMask> live_peers{kAllLive};
 
  private:
   static constexpr uint32_t kFrames = 512;
-  static FakePortOptions in_options() {
+  static FakePortOptions in_options(bool sends) {
     FakePortOptions o;
-    o.tx_size = o.completion_size = 0;
+    if (!sends) o.tx_size = o.completion_size = 0;
     return o;
   }
   static FakePortOptions out_options() {
@@ -99,20 +107,21 @@ class WorkerTestRig {
     o.rx_size = o.fill_size = 0;
     return o;
   }
-  WorkerParts parts(uint32_t mtu, bool live) {
+  WorkerParts parts(const RigOptions& options) {
     WorkerParts p;
-    if (live) p.live = &live_;
-    p.ingress.push_back({&ingress_, Heartbeat(&slot_)});
-    p.egress = &egress_;
+    if (options.live) p.live = &live_;
+    p.ingress.push_back({&ingress_, Heartbeat(&slot_), options.to_peers ? &ingress_ : nullptr});
+    p.egress = options.one_arm ? &ingress_ : &egress_;
     p.pool = &pool_;
     p.area = area_;
-    p.rules = {MacAddr{{2, 0, 0, 0, 0, 9}}, mtu, false};
+    p.rules = {MacAddr{{2, 0, 0, 0, 0, 9}}, options.mtu, false};
     p.steering.flows = &flows_;
     p.steering.fragments = fragments_;
     p.steering.flush = &flush_;
     p.snapshots = &snapshots_;
     p.counters = &counters_;
     p.epoch = &epoch_;
+    p.live_peers = &live_peers;
     return p;
   }
 

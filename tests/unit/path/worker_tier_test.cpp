@@ -6,21 +6,14 @@
 #include <random>
 #include <set>
 
-#include "tests/support/fake_port.h"
-#include "tests/support/flow_fixture.h"
-#include "tests/support/packet.h"
-#include "user/base/clock.h"
-#include "user/path/worker.h"
+#include "tests/unit/path/worker_test_rig.h"
 
 namespace xdplb {
 namespace {
 
 using test::operator+;
 using testing::FakePort;
-using testing::FakePortOptions;
 
-constexpr uint32_t kFlows = 4096;
-constexpr uint32_t kFrames = 512;
 constexpr uint8_t kClientMac[6] = {2, 0, 0, 0, 0, 0xcc};
 
 MacAddr balancer_mac(uint32_t index) {
@@ -50,8 +43,7 @@ std::vector<std::byte> udp_piece(uint32_t client, Piece piece) {
   options.fragment = piece == Piece::whole ? 0 : piece == Piece::first ? 0x2000 : 0x0004;
   const test::Bytes bytes =
       test::ether(0x0800) + test::ipv4(IPPROTO_UDP, test::udp(4000 + client, 53, test::fill(24)), options);
-  std::vector<std::byte> frame(bytes.size());
-  std::memcpy(frame.data(), bytes.data(), bytes.size());
+  std::vector<std::byte> frame = testing::as_bytes(bytes);
   std::memcpy(frame.data() + 6, kClientMac, 6);
   return frame;
 }
@@ -62,80 +54,7 @@ MacAddr mac_at(const std::vector<std::byte>& frame, size_t at) {
   return mac;
 }
 
-class Balancer {
- public:
-  explicit Balancer(const Config& config, bool one_arm = false)
-      : memory_of_flows_(kFlows),
-        flows_(FlowTable::create(memory_of_flows_.bytes(), kFlows, 42).value()),
-        fragments_(fragment_buckets(64)),
-        area_(memory_),
-        pool_(kFrames),
-        in_(area_, FakePortOptions{}),
-        out_(area_, tx_only()),
-        ingress_(PortId{0}, area_, in_.rings(), in_, pool_),
-        egress_(PortId{1}, area_, out_.rings(), out_, pool_),
-        snapshots_(compile_snapshot(config, 1, nullptr, kFlows)),
-        worker_(parts(one_arm)) {
-    turn();
-  }
-
-  void turn(uint64_t step_ns = 1'000'000) {
-    now_ns_ += step_ns;
-    worker_.turn(now_ns_);
-  }
-  void check_conserved() {
-    const FrameCounts counts = pool_.ledger().count();
-    REQUIRE(counts.sum() == kFrames);
-    REQUIRE(counts.batch == 0);
-    REQUIRE(ingress_.conserved());
-    REQUIRE(egress_.conserved());
-    REQUIRE(pool_.consistent());
-    REQUIRE(counters_.rx.get() == counters_.tx.get() + counters_.dropped() + counters_.held.get());
-  }
-  [[nodiscard]] uint64_t drops(Reason why) const { return counters_.drops[static_cast<size_t>(why)].get(); }
-
-  FakePort& in() { return in_; }    // what is sent here goes to other balancers
-  FakePort& out() { return out_; }  // what is sent here goes to targets
-  WorkerCounters& counters() { return counters_; }
-  std::atomic<TierMask> live{kAllLive};
-
- private:
-  static FakePortOptions tx_only() {
-    FakePortOptions o;
-    o.rx_size = o.fill_size = 0;
-    return o;
-  }
-  WorkerParts parts(bool one_arm) {
-    WorkerParts p;
-    p.ingress.push_back({&ingress_, Heartbeat(&slot_), &ingress_});
-    p.egress = one_arm ? &ingress_ : &egress_;
-    p.pool = &pool_;
-    p.area = area_;
-    p.rules = {MacAddr{{2, 0, 0, 0, 0, 9}}, 1500, false};
-    p.steering.flows = &flows_;
-    p.steering.fragments = fragments_;
-    p.snapshots = &snapshots_;
-    p.counters = &counters_;
-    p.epoch = &epoch_;
-    p.live_peers = &live;
-    return p;
-  }
-
-  FlowMemory memory_of_flows_;
-  FlowTable flows_;
-  std::vector<FragmentBucket> fragments_;
-  std::vector<std::byte> memory_ = std::vector<std::byte>(kFrames * kFrameBytes);
-  FrameArea area_;
-  FramePool pool_;
-  FakePort in_, out_;
-  Port ingress_, egress_;
-  SnapshotPublisher snapshots_;
-  WorkerCounters counters_;
-  WorkerEpoch epoch_;
-  xdplb_slot slot_ = {};
-  uint64_t now_ns_ = kNsPerSec;
-  Worker worker_;
-};
+using Balancer = testing::WorkerTestRig;
 
 // Lets each take a turn, and takes what was sent to where its MAC says. What went to targets, by client.
 using Reached = std::map<uint8_t, std::multiset<uint8_t>>;
@@ -162,7 +81,9 @@ void carry(std::vector<std::unique_ptr<Balancer>>& balancers, Reached& targets) 
 std::vector<std::unique_ptr<Balancer>> make_tier(uint32_t members, bool one_arm = false) {
   std::vector<std::unique_ptr<Balancer>> balancers;
   for (uint32_t i = 0; i < members; ++i) {
-    balancers.push_back(std::make_unique<Balancer>(tier_config(i, members), one_arm));
+    const testing::RigOptions options{.to_peers = true, .one_arm = one_arm};
+    balancers.push_back(std::make_unique<Balancer>(tier_config(i, members), options));
+    balancers.back()->turn();
   }
   return balancers;
 }
@@ -276,9 +197,9 @@ TEST_CASE("tier: the fragments of a peer that is gone are handled here, and go t
   };
   const size_t handed = send_all();
   CHECK(handed > 10);
-  here.live = 0;
+  here.live_peers = 0;
   CHECK(send_all() == 0);
-  here.live = 0b10;
+  here.live_peers = 0b10;
   CHECK(send_all() == handed);
   here.check_conserved();
 }
@@ -286,13 +207,13 @@ TEST_CASE("tier: the fragments of a peer that is gone are handled here, and go t
 TEST_CASE("tier: what was held here stays here, although its owner came meanwhile") {
   auto balancers = make_tier(2);
   Balancer& here = *balancers[0];
-  here.live = 0;
+  here.live_peers = 0;
   for (uint32_t client = 0; client < 10; ++client) REQUIRE(here.in().deliver(udp_piece(client, Piece::later)));
   here.turn();
   CHECK(here.counters().held.get() == 10);
   for (uint32_t client = 0; client < 10; ++client) REQUIRE(here.in().deliver(udp_piece(client, Piece::first)));
   here.turn();
-  here.live = kAllLive;
+  here.live_peers = kAllLive;
   here.turn();
   CHECK(here.counters().held.get() == 0);
   CHECK(here.in().take_sent().empty());
@@ -334,7 +255,7 @@ TEST_CASE("tier: random fragments and a random kernel on both sides never lose a
     for (uint32_t i = below(20); i > 0; --i) {
       here.in().deliver(udp_piece(below(50), static_cast<Piece>(below(3))));
     }
-    if (one_in(20)) here.live = below(4);
+    if (one_in(20)) here.live_peers = below(4);
     for (FakePort* port : {&here.in(), &here.out()}) {
       if (one_in(50)) port->fail_tx_kicks(errnos[below(4)], below(5));
       if (one_in(40)) port->set_completion(FakePort::Completion::withheld);

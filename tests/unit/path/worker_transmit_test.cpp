@@ -53,7 +53,7 @@ TEST_CASE("a tail that the kernel did not take at once is sent on a later turn w
 }
 
 TEST_CASE("a large batch leaves live, a small one through the ring, and none overtakes the other") {
-  Rig rig(two_targets(), 1500, true);
+  Rig rig(two_targets(), {.live = true});
   rig.turn();
   uint32_t number = 0;
   const auto deliver = [&](uint32_t packets) {
@@ -91,7 +91,7 @@ TEST_CASE("a large batch leaves live, a small one through the ring, and none ove
 }
 
 TEST_CASE("what live frames lose is dropped and counted, and its frames come back") {
-  Rig rig(two_targets(), 1500, true);
+  Rig rig(two_targets(), {.live = true});
   rig.turn();
   for (uint16_t i = 0; i < 40; ++i) REQUIRE(rig.in().deliver(udp_packet(i)));
   rig.live().end_early(10, ENODEV);
