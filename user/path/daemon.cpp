@@ -14,6 +14,19 @@
 #include "user/path/vip_rules.h"
 
 namespace xdplb {
+namespace {
+
+// What the devices lost, as the kernel says.
+std::vector<DeviceStats> device_stats(std::span<const LinkInfo> links) {
+  std::vector<DeviceStats> all;
+  all.reserve(links.size());
+  for (const LinkInfo& link : links) {
+    all.push_back({link.name, link.rx_dropped, link.rx_missed, link.rx_errors, link.tx_dropped});
+  }
+  return all;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Daemon>> Daemon::create(const LbOptions& options) {
   auto name = ShmName::parse(options.shm);
@@ -226,7 +239,7 @@ void Daemon::inspect() {
     if (link) links.push_back(*link);
   }
   egress_dropped_ = egress_dropped_before_ + plane_->egress_dropped(links);
-  device_stats_ = plane_->device_stats(links);
+  device_stats_ = device_stats(links);
   if (plane_->follow_egress()) {
     const Modes before = modes_;
     modes_ = plane_->modes();
@@ -302,7 +315,7 @@ void Daemon::put_in_place(std::unique_ptr<DataPlane> plane) {
   set_neighbour_device(*plane_);
   std::vector<LinkInfo> links;
   for (const PlaneDevice& device : plane_->devices()) links.push_back(device.link);
-  device_stats_ = plane_->device_stats(links);
+  device_stats_ = device_stats(links);
   slots_->flows->name_services(config_);  // now that there are tables, perhaps more than before
   serve_tier();
 }

@@ -178,15 +178,6 @@ bool DataPlane::follow_egress() {
   return live_way_ && live_way_->follow(rigs_);
 }
 
-std::vector<DeviceStats> DataPlane::device_stats(std::span<const LinkInfo> now) const {
-  std::vector<DeviceStats> all;
-  for (const LinkInfo& link : now) {
-    const bool again = one_arm() && !all.empty();
-    if (!again) all.push_back({link.name, link.rx_dropped, link.rx_missed, link.rx_errors, link.tx_dropped});
-  }
-  return all;
-}
-
 uint64_t DataPlane::egress_dropped(std::span<const LinkInfo> now) const {
   for (const LinkInfo& link : now) {
     if (link.ifindex != egress().link.ifindex) continue;

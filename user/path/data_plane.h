@@ -59,9 +59,8 @@ class DataPlane {
   // Made so that fragments can go to other balancers.
   [[nodiscard]] bool has_tier() const { return has_tier_; }
 
-  // What the devices lost, by what the kernel says of those that answered, in the order of devices().
-  [[nodiscard]] std::vector<DeviceStats> device_stats(std::span<const LinkInfo> now) const;
-  // Packets that the egress device dropped since the plane was built; 0 where it is not among those that answered.
+  // Packets that the egress device dropped since the plane was built, by what the kernel says now of those devices
+  // that answered; 0 where it is not among them.
   [[nodiscard]] uint64_t egress_dropped(std::span<const LinkInfo> now) const;
   // Asks whether the egress device still takes live frames, and tells the workers. True where that is other than
   // before: modes() says it.
