@@ -7,6 +7,22 @@
 #include "user/base/check.h"
 
 namespace xdplb {
+namespace {
+
+// Most packets are as short as Ethernet lets them be: for those a call of memcpy is half of the copy. Blocks that
+// overlap at the end, so that nothing behind the packet is read.
+void copy_packet(uint8_t* to, const std::byte* from, uint32_t len_bytes) {
+  constexpr uint32_t kBlockBytes = 32;
+  if (len_bytes < kBlockBytes || len_bytes > 4 * kBlockBytes) {
+    std::memcpy(to, from, len_bytes);
+    return;
+  }
+  const uint32_t last = len_bytes - kBlockBytes;
+  for (uint32_t at = 0; at < last; at += kBlockBytes) std::memcpy(to + at, from + at, kBlockBytes);
+  std::memcpy(to + last, from + last, kBlockBytes);
+}
+
+}  // namespace
 
 LiveTransmit::LiveTransmit(xdplb_live_run& run, std::span<xdplb_staged> stage, uint32_t ifindex, uint32_t frame_max,
                            TxChoice choice, LiveKernel& kernel)
@@ -30,23 +46,6 @@ bool LiveTransmit::takes(std::span<const FrameRef> packets) const {
   }
   return shortest >= kLiveFrameMin && longest <= frame_max_;
 }
-
-namespace {
-
-// Most packets are as short as Ethernet lets them be: for those a call of memcpy is half of the copy. Blocks that
-// overlap at the end, so that nothing behind the packet is read.
-void copy_packet(uint8_t* to, const std::byte* from, uint32_t len_bytes) {
-  constexpr uint32_t kBlockBytes = 32;
-  if (len_bytes < kBlockBytes || len_bytes > 4 * kBlockBytes) {
-    std::memcpy(to, from, len_bytes);
-    return;
-  }
-  const uint32_t last = len_bytes - kBlockBytes;
-  for (uint32_t at = 0; at < last; at += kBlockBytes) std::memcpy(to + at, from + at, kBlockBytes);
-  std::memcpy(to + last, from + last, kBlockBytes);
-}
-
-}  // namespace
 
 uint32_t LiveTransmit::send(const FrameArea& area, std::span<const FrameRef> packets) {
   for (size_t i = 0; i < packets.size(); ++i) {
