@@ -1,5 +1,5 @@
-// The file of the flow tables as such: what lies in it, without looking where nothing does. A sparse file stays
-// sparse only as long as nobody looks at its holes through a mapping (user/lb/flow_geometry.h, ByteRange). Control
+// The file of the flow tables as such: what lies in it, without looking where nothing does: a page that nobody
+// wrote is a hole only as long as nobody looks at it through a mapping (user/lb/flow_geometry.h, ByteRange). Control
 // thread.
 #pragma once
 

@@ -1,14 +1,16 @@
 #include "user/ctl/flow_store.h"
 
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
+#include <unistd.h>
 
+#include <cstring>
 #include <map>
 
 #include "user/base/hash.h"
+#include "user/base/log.h"
 #include "user/base/random.h"
 #include "user/ctl/flow_file.h"
+#include "user/ctl/flow_room.h"
 
 namespace xdplb {
 namespace {
@@ -81,16 +83,6 @@ uint64_t move_flows(const FlowReader& from, SlotRange slots, const FlowMapping& 
 
 }  // namespace
 
-std::optional<std::string> describe_lack_of_room(const std::string& path, uint64_t len_bytes, uint64_t taken_bytes,
-                                                 uint64_t free_bytes) {
-  if (len_bytes <= taken_bytes + free_bytes) return std::nullopt;
-  constexpr double kMiB = 1 << 20;
-  return fmt::format(
-      "{} may come to need {:.1f} MiB and has room for {:.1f}: when that is full, the daemon dies of it (SIGBUS); "
-      "`mount -o remount,size=...` its file system, --shm-size of a container, or a smaller --flows",
-      path, static_cast<double>(len_bytes) / kMiB, static_cast<double>(taken_bytes + free_bytes) / kMiB);
-}
-
 Result<std::unique_ptr<FlowStore>> FlowStore::open(const ShmName& name, uint32_t flows, const Config& config,
                                                    uint64_t now_ns) {
   if (flows < kMinFlows || flows > kMaxFlows) {
@@ -102,7 +94,7 @@ Result<std::unique_ptr<FlowStore>> FlowStore::open(const ShmName& name, uint32_t
   if (!old && old.error().sys_errno != ENOENT) return old.error();
   if (!old) {
     store->report_ = "no flows from an earlier daemon";
-    if (auto r = store->start_anew(); !r) return r.error();
+    if (auto r = store->make_file(); !r) return r.error();
     return store;
   }
   const auto old_flows = flows_of_file(old->get(), path);
@@ -113,7 +105,7 @@ Result<std::unique_ptr<FlowStore>> FlowStore::open(const ShmName& name, uint32_t
   if (!kept && kept.error().sys_errno != 0) return kept.error();
   if (!kept) {
     store->report_ = "flows of an earlier daemon forgotten: " + kept.error().message;
-    if (auto r = store->start_anew(); !r) return r.error();
+    if (auto r = store->make_file(); !r) return r.error();
   }
   return store;
 }
@@ -123,6 +115,8 @@ Result<void> FlowStore::adopt(UniqueFd fd, const Config& config, uint64_t now_ns
   fd_ = std::move(fd);
   const auto count = tables_of_file(fd_.get(), geometry_, path_);
   if (!count) return count.error();
+  // A daemon of before took pages as flows came.
+  if (auto r = take_room(fd_.get(), 0, *count, flows_, path_); !r) return r;
   FlowAdoption sum;
   for (size_t i = 0; i < *count; ++i) {
     auto memory = map_flow_table(fd_.get(), i, geometry_, path_);
@@ -139,16 +133,18 @@ Result<void> FlowStore::adopt(UniqueFd fd, const Config& config, uint64_t now_ns
                                   mapping_of(config, std::move(*identities)), adopted);
     if (!table) return table.error();
     tables_.back()->table.emplace(std::move(*table));
+    name_services(*tables_.back(), config);  // at once: without names the flows are nobody's for the next daemon
     sum.kept += adopted.kept;
     sum.unwanted += adopted.unwanted;
     sum.invalid += adopted.invalid;
   }
+  adopted_ = *count;
   report_ = kept_text(sum);
   return {};
 }
 
-// Into tables of another size: each flow is entered again. The old file keeps its name until the new one is complete,
-// so that a death in between loses nothing.
+// Into tables of another size: each flow is entered again. The old file keeps its name until keep(), so that a death
+// or a refused start in between loses nothing.
 Result<void> FlowStore::move_from(int old, uint32_t old_flows, const Config& config, uint64_t now_ns) {
   const FlowGeometry g = flow_geometry(old_flows);
   const auto count = tables_of_file(old, g, path_);
@@ -168,17 +164,12 @@ Result<void> FlowStore::move_from(int old, uint32_t old_flows, const Config& con
     }
   }
   report_ = fmt::format("{}; moved from tables for {} flows, {} found no room", kept_text(sum), old_flows, no_room);
-  return give_name();
-}
-
-Result<void> FlowStore::start_anew() {
-  if (auto r = make_file(); !r) return r;
-  return give_name();
+  return {};
 }
 
 // Without a name, and without tables.
 Result<void> FlowStore::make_file() {
-  for (const auto& table : tables_) munmap(table->memory.data(), table->memory.size());
+  unmap();
   tables_.clear();
   auto secret = random_secret();
   if (!secret) return secret.error();
@@ -189,29 +180,51 @@ Result<void> FlowStore::make_file() {
   return {};
 }
 
-Result<void> FlowStore::give_name() {
-  unlink(path_.c_str());
-  return link_shm_file(fd_.get(), path_);
+Result<void> FlowStore::keep() {
+  if (adopted_ == 0) {
+    unlink(path_.c_str());
+    if (auto r = link_shm_file(fd_.get(), path_); !r) return r;
+  }
+  kept_ = true;
+  return {};
 }
 
 FlowStore::~FlowStore() {
+  unmap();
+  if (kept_ || tables_.size() <= adopted_ || adopted_ == 0) return;
+  cut_to(adopted_);  // a start that was refused leaves the predecessor's tables, and no more
+}
+
+void FlowStore::cut_to(size_t tables) {
+  if (ftruncate(fd_.get(), static_cast<off_t>(tables * geometry_.region_bytes)) == 0) return;
+  log_warning("Cannot cut {} to {} tables: {}", path_, tables, std::strerror(errno));
+}
+
+void FlowStore::unmap() {
   for (const auto& table : tables_) munmap(table->memory.data(), table->memory.size());
 }
 
 Result<void> FlowStore::grow_to(size_t tables) {
+  if (tables <= tables_.size()) return {};
+  if (auto r = take_room(fd_.get(), tables_.size(), tables, flows_, path_); !r) return r;
   while (tables_.size() < tables) {
-    const size_t index = tables_.size();
-    // Sparse: pages are taken as flows come.
-    if (ftruncate(fd_.get(), static_cast<off_t>((index + 1) * geometry_.region_bytes)) != 0) {
-      return fail_errno(errno, "Cannot make room for {} flows in {}", flows_, path_);
+    if (auto r = add_table(); !r) {
+      cut_to(tables_.size());  // the next daemon takes what is no table for damage
+      return r;
     }
-    auto memory = map_flow_table(fd_.get(), index, geometry_, path_);
-    if (!memory) return memory.error();
-    tables_.push_back(std::make_unique<Table>(Table{*memory, std::nullopt}));
-    auto table = FlowTable::create(*memory, flows_, secret_);
-    if (!table) return table.error();
-    tables_.back()->table.emplace(std::move(*table));
   }
+  return {};
+}
+
+Result<void> FlowStore::add_table() {
+  auto memory = map_flow_table(fd_.get(), tables_.size(), geometry_, path_);
+  if (!memory) return memory.error();
+  auto table = FlowTable::create(*memory, flows_, secret_);
+  if (!table) {
+    munmap(memory->data(), memory->size());
+    return table.error();
+  }
+  tables_.push_back(std::make_unique<Table>(Table{*memory, std::move(*table)}));
   return {};
 }
 
@@ -230,23 +243,15 @@ std::optional<SlotRange> FlowStore::written_slots(size_t index, uint32_t from) c
 }
 
 void FlowStore::name_services(const Config& config) {
-  for (const auto& table : tables_) {
-    for (const Service& s : config.services) table->table->name_service(s.id, service_identity(s.name));
-  }
+  for (const auto& table : tables_) name_services(*table, config);
+}
+
+void FlowStore::name_services(Table& table, const Config& config) {
+  for (const Service& s : config.services) table.table->name_service(s.id, service_identity(s.name));
 }
 
 uint64_t FlowStore::len_bytes() const {
   return tables_.size() * geometry_.region_bytes;
-}
-
-std::optional<std::string> FlowStore::lack_of_room() const {
-  struct statvfs fs {};
-  struct stat st {};
-  if (::fstatvfs(fd_.get(), &fs) != 0 || ::fstat(fd_.get(), &st) != 0) return std::nullopt;
-  if (fs.f_blocks == 0) return std::nullopt;  // a tmpfs without a bound
-  constexpr uint64_t kStatBlockBytes = 512;
-  return describe_lack_of_room(path_, len_bytes(), static_cast<uint64_t>(st.st_blocks) * kStatBlockBytes,
-                               fs.f_bavail * fs.f_frsize);
 }
 
 }  // namespace xdplb

@@ -2,9 +2,12 @@
 //
 // It outlives the daemon, so that the next one adopts every flow: after a crash, a restart or an upgrade no
 // established flow moves. With another --flows they move into tables of that size. Where its contents cannot be used
-// (another layout, damage) it is made anew and report() says so. Idle tables are sparse and stay so: nobody here
-// looks where nothing was ever written. Mode 0600; this file alone is mapped (its entries change with every packet),
-// so whoever may truncate it may also end the daemon: root, who could kill it anyway.
+// (another layout, damage) it is made anew and report() says so. All its memory is taken before the first packet,
+// since a full file system would otherwise end the daemon in the middle of one; but nobody here looks where nothing
+// was ever written, so that an idle table costs no time. Until keep() nothing lies under its name that was not there
+// before: a start that is refused leaves no file, and the predecessor's as it was. Mode 0600; this file alone is
+// mapped (its entries change with every packet), so whoever may truncate it may also end the daemon: root, who could
+// kill it anyway.
 //
 // Control thread only; the tables themselves belong to the workers.
 #pragma once
@@ -22,10 +25,6 @@
 
 namespace xdplb {
 
-// The words for it: tables of `len_bytes` that have `taken_bytes` already, and what is free beside them.
-std::optional<std::string> describe_lack_of_room(const std::string& path, uint64_t len_bytes, uint64_t taken_bytes,
-                                                 uint64_t free_bytes);
-
 class FlowStore {
  public:
   // Adopts what lies there, as far as `config` still has its targets and services. Call with the daemon lock held.
@@ -35,8 +34,11 @@ class FlowStore {
   FlowStore(const FlowStore&) = delete;
   FlowStore& operator=(const FlowStore&) = delete;
 
-  // Makes tables until there are `tables`. Those that exist stay where they are.
+  // Makes tables until there are `tables`, with all their memory. Those that exist stay where they are. Where there
+  // is no room, the error (ENOSPC) says what could be done, and the tables are as they were.
   Result<void> grow_to(size_t tables);
+  // From now on the tables are for the next daemon.
+  Result<void> keep();
   [[nodiscard]] size_t size() const { return tables_.size(); }
   [[nodiscard]] FlowTable& table(size_t i) { return *tables_[i]->table; }
   [[nodiscard]] std::vector<FlowReader> readers() const;
@@ -51,9 +53,6 @@ class FlowStore {
   // What was adopted, in words: "4711 flows kept" or why none could be.
   [[nodiscard]] const std::string& report() const { return report_; }
   [[nodiscard]] uint64_t len_bytes() const;
-  // Why the tables could not all be filled, nothing where they could: the file is sparse, and a write to a page that
-  // its file system has no room for ends the daemon (SIGBUS).
-  [[nodiscard]] std::optional<std::string> lack_of_room() const;
 
  private:
   struct Table {
@@ -65,9 +64,11 @@ class FlowStore {
 
   Result<void> adopt(UniqueFd fd, const Config& config, uint64_t now_ns);
   Result<void> move_from(int old, uint32_t old_flows, const Config& config, uint64_t now_ns);
-  Result<void> start_anew();
   Result<void> make_file();
-  Result<void> give_name();
+  static void name_services(Table& table, const Config& config);
+  Result<void> add_table();
+  void cut_to(size_t tables);  // the file
+  void unmap();
 
   std::string path_;
   UniqueFd fd_;
@@ -75,6 +76,8 @@ class FlowStore {
   FlowGeometry geometry_;
   uint64_t secret_ = 0;  // one for all tables, so that a flow's hash serves in each
   std::vector<std::unique_ptr<Table>> tables_;
+  size_t adopted_ = 0;  // tables of the file that lies there; 0: ours has no name yet
+  bool kept_ = false;
   std::string report_;
 };
 

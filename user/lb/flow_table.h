@@ -121,7 +121,7 @@ class alignas(kLineBytes) FlowTable {
 
   // Reclaims what has expired in the next `buckets`, going round. Called each turn with a few: look-ups never see an
   // expired flow, but its room counts against quotas and targets until it is reclaimed. Pages that never had a flow
-  // are passed over, so that an idle table stays as sparse as it is.
+  // are passed over, so that nobody looks at what was never written.
   void sweep(uint32_t buckets, uint64_t now_ns);
 
   // Says whose flows those of `service` are, for the next daemon.

@@ -122,6 +122,7 @@ Result<void> Daemon::start() {
   privileges_ = std::move(*privileges);
   if (auto r = tier_->set(snapshots_->current().tier); !r) return r;
   put_in_place(std::move(*plane));
+  if (auto r = slots_->flows->keep(); !r) return r;
   report_adoption();
   write_stats();
   return {};
@@ -172,7 +173,6 @@ std::vector<std::string> Daemon::warnings() const {
   if (!control_error_.empty()) {
     warnings.push_back(fmt::format("{}: no control socket, `xdplb flows` cannot ask this daemon", control_error_));
   }
-  if (auto lack = slots_->flows->lack_of_room()) warnings.push_back(std::move(*lack));
   return warnings;
 }
 
@@ -184,7 +184,7 @@ std::vector<std::string> Daemon::start_report() const {
   }
   const std::string reason = loop_->fallback_reason().empty() ? "" : " (" + loop_->fallback_reason() + ")";
   lines.push_back(fmt::format("control: {}{}", loop_->name(), reason));
-  lines.push_back(fmt::format("flows: {} per worker, {:.1f} MiB at most; {}", options_.flows,
+  lines.push_back(fmt::format("flows: {} per worker, {:.1f} MiB; {}", options_.flows,
                               static_cast<double>(slots_->flows->len_bytes()) / (1 << 20), slots_->flows->report()));
   lines.push_back(options_.heartbeat_ms == 0
                       ? "heartbeat: off"
@@ -363,7 +363,9 @@ void Daemon::write_stats() {
     stats.modes = modes_;
     if (const std::string tier = tier_->text(); !tier.empty()) stats.modes.emplace_back("tier", tier);
   }
-  if (auto r = stats_->write(stats); !r) log_warning("{}", r.error().message);
+  const auto written = stats_->write(stats);
+  if (!written && written.error().message != stats_error_) log_warning("{}", written.error().message);
+  stats_error_ = written ? "" : written.error().message;
   published_ = std::move(stats);
 }
 

@@ -102,8 +102,9 @@ class Daemon {
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<LinkWatcher> links_;
   std::optional<StatsWriter> stats_;
-  Config wanted_;  // as stored, and as the command line says beside it
-  Config config_;  // in force: that, and the MACs of targets that are known by address
+  std::string stats_error_;  // said once, not twice a second
+  Config wanted_;            // as stored, and as the command line says beside it
+  Config config_;            // in force: that, and the MACs of targets that are known by address
   std::optional<LbTier> tier_option_;
   TargetHistory history_;
   Adoption adoption_;

@@ -1,7 +1,11 @@
-// The flow tables as a file: what it takes when nothing is in it, and what the next daemon makes of it.
+// The flow tables as a file: what of it is looked at when nothing is in it, and what the next daemon makes of it.
 #include "user/ctl/flow_store.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
 
 #include <catch2/catch.hpp>
 
@@ -27,6 +31,7 @@ std::unique_ptr<FlowStore> start(const ShmTestDir& dir, uint32_t flows, const Co
   REQUIRE(store);
   REQUIRE((*store)->grow_to(kTables));
   (*store)->name_services(config);
+  REQUIRE((*store)->keep());
   return std::move(*store);
 }
 
@@ -34,6 +39,23 @@ uint64_t bytes_taken(const ShmTestDir& dir) {
   struct stat st {};
   REQUIRE(::stat(dir.name().path(".flows").c_str(), &st) == 0);
   return static_cast<uint64_t>(st.st_blocks) * 512;
+}
+
+// What somebody looked at or wrote, of what is taken.
+uint64_t bytes_written(const ShmTestDir& dir) {
+  const UniqueFd fd = std::move(open_shm_file(dir.name().path(".flows"), false)).value();
+  uint64_t sum = 0;
+  for (off_t at = ::lseek(fd.get(), 0, SEEK_DATA); at >= 0; at = ::lseek(fd.get(), at, SEEK_DATA)) {
+    const off_t end = ::lseek(fd.get(), at, SEEK_HOLE);
+    sum += static_cast<uint64_t>(end - at);
+    at = end;
+  }
+  return sum;
+}
+
+size_t files_in(const ShmTestDir& dir) {
+  using Iterator = std::filesystem::directory_iterator;
+  return static_cast<size_t>(std::distance(Iterator(dir.path()), Iterator()));
 }
 
 void enter(FlowTable& table, uint32_t first, uint32_t count) {
@@ -47,7 +69,8 @@ void enter(FlowTable& table, uint32_t first, uint32_t count) {
 
 }  // namespace
 
-TEST_CASE("flow store: an idle table takes next to nothing, however often a daemon starts and sweeps", "[flow]") {
+TEST_CASE("flow store: all pages are taken, and none is looked at, however often a daemon starts and sweeps",
+          "[flow]") {
   const ShmTestDir dir;
   for (int life = 0; life < 5; ++life) {
     const auto store = start(dir, kDefaultFlows);
@@ -56,23 +79,24 @@ TEST_CASE("flow store: an idle table takes next to nothing, however often a daem
     CHECK(readers[0].counter(FlowCounter::live) == 0);
     CHECK_FALSE(store->written_slots(0, 0));
   }
-  CHECK(bytes_taken(dir) <= kTables * 64 * 1024);
+  CHECK(bytes_taken(dir) == kTables * flow_geometry(kDefaultFlows).region_bytes);
+  CHECK(bytes_written(dir) <= kTables * 64 * 1024);
 }
 
-TEST_CASE("flow store: a few flows take a few pages, and are found again", "[flow]") {
+TEST_CASE("flow store: a few flows write a few pages, and are found again", "[flow]") {
   const ShmTestDir dir;
   {
     const auto store = start(dir, kDefaultFlows);
     enter(store->table(1), 0, 100);
     for (size_t i = 0; i < kTables; ++i) store->table(i).sweep(~0u, kNow);
   }
-  const uint64_t taken = bytes_taken(dir);
-  CHECK(taken <= kTables * 64 * 1024 + 100 * 3 * 4096);  // of each flow two buckets and its key
+  const uint64_t written = bytes_written(dir);
+  CHECK(written <= kTables * 64 * 1024 + 100 * 3 * 4096);  // of each flow two buckets and its key
   const auto store = start(dir, kDefaultFlows);
   CHECK(store->report() ==
         "100 flows of an earlier daemon kept, 0 of targets or services that are no more, 0 damaged");
   for (size_t i = 0; i < kTables; ++i) store->table(i).sweep(~0u, kNow);
-  CHECK(bytes_taken(dir) == taken);
+  CHECK(bytes_written(dir) == written);
 
   uint32_t seen = 0;
   for (auto slots = store->written_slots(1, 0); slots; slots = store->written_slots(1, slots->end)) {
@@ -145,15 +169,39 @@ TEST_CASE("flow store: what cannot be understood is forgotten, and said", "[flow
   }
 }
 
-TEST_CASE("flow store: tables that their file system has no room for are warned of") {
-  constexpr uint64_t kMiB = 1 << 20;
-  CHECK_FALSE(describe_lack_of_room("/dev/shm/a.flows", 114 * kMiB, 0, 114 * kMiB));
-  CHECK_FALSE(describe_lack_of_room("/dev/shm/a.flows", 114 * kMiB, 100 * kMiB, 14 * kMiB));
-  const auto lack = describe_lack_of_room("/dev/shm/a.flows", 114 * kMiB, kMiB, 63 * kMiB);
-  REQUIRE(lack);
-  CHECK(lack->starts_with("/dev/shm/a.flows may come to need 114.0 MiB and has room for 64.0: "));
+TEST_CASE("flow store: a start that is refused leaves no file", "[flow]") {
   const ShmTestDir dir;
-  CHECK_FALSE(start(dir, 1024)->lack_of_room());
+  { REQUIRE((*FlowStore::open(dir.name(), 4096, three_targets(), kNow))->grow_to(kTables)); }
+  CHECK(files_in(dir) == 0);
+}
+
+TEST_CASE("flow store: a start that is refused keeps the flows of an earlier daemon", "[flow]") {
+  const uint32_t flows = GENERATE(4096u, 65536u);  // the same tables, or others
+  const ShmTestDir dir;
+  { enter(start(dir, 4096)->table(0), 0, 300); }
+  const uint64_t taken = bytes_taken(dir);
+  {
+    const auto store = FlowStore::open(dir.name(), flows, three_targets(), kNow);
+    REQUIRE(store);
+    REQUIRE((*store)->grow_to(kTables + 2));
+  }
+  CHECK(bytes_taken(dir) == taken);
+  CHECK(files_in(dir) == 1);
+  CHECK(start(dir, 4096)->report() ==
+        "300 flows of an earlier daemon kept, 0 of targets or services that are no more, 0 damaged");
+}
+
+TEST_CASE("flow store: tables of a daemon that took pages as flows came get all of them", "[flow]") {
+  const ShmTestDir dir;
+  { enter(start(dir, 65536)->table(0), 0, 100); }
+  const std::string path = dir.name().path(".flows");
+  std::filesystem::rename(path, path + ".full");
+  REQUIRE(std::system(fmt::format("cp --sparse=always {0}.full {0} && chmod 600 {0}", path).c_str()) == 0);
+  REQUIRE(bytes_taken(dir) < kTables * flow_geometry(65536).region_bytes / 2);
+  const auto store = start(dir, 65536);
+  CHECK(bytes_taken(dir) == kTables * flow_geometry(65536).region_bytes);
+  CHECK(store->readers()[0].counter(FlowCounter::live) == 100);
+  CHECK_FALSE(store->written_slots(1, 0));
 }
 
 }  // namespace xdplb
