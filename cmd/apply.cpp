@@ -97,10 +97,7 @@ Result<int> apply(ConfigStore& store, const Config& file, const Options& options
 
 Result<int> run(const Options& options) {
   const auto max_moved = parse_max_moved(options.max_moved);
-  if (!max_moved) {
-    fmt::print(stderr, "{}\n", max_moved.error().message);
-    return kExitUsage;
-  }
+  if (!max_moved) return wrong_usage(max_moved.error().message);
   const auto file = read_file_for_host(options.path);
   if (!file) return file.error();
   auto store = open_store(options.shm, options.dry_run ? ConfigStore::Access::read : ConfigStore::Access::write);

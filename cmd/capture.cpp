@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "cmd/common.h"
+#include "cmd/number.h"
 #include "user/ctl/capture_wire.h"
 #include "user/ctl/pcapng_writer.h"
 
@@ -96,10 +97,9 @@ Action setup_capture(CLI::App& app) {
   add_filter("--service", options->request.services, "that this service took");
   add_filter("--target", options->request.targets, "that this target was chosen for");
   add_filter("--reason", options->request.reasons, "that were dropped for this reason");
-  app.add_option("--count", options->count, "end after so many packets (0: when the time is up)")
-      ->capture_default_str();
-  app.add_option("--seconds", options->request.seconds, "end after so many seconds")->capture_default_str();
-  app.add_option("--snaplen", options->request.snap_bytes, "bytes of each packet to keep")->capture_default_str();
+  add_number(app, "--count", options->count, {}, "end after so many packets (0: when the time is up)");
+  add_number(app, "--seconds", options->request.seconds, {}, "end after so many seconds");
+  add_number(app, "--snaplen", options->request.snap_bytes, {}, "bytes of each packet to keep");
   app.add_option("--w,--write", options->file, "the pcapng file to write; - is standard output")->required();
   return [options] { return run(*options); };
 }

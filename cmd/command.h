@@ -47,6 +47,10 @@ Action setup_simulate(CLI::App& app);
 Action setup_version(CLI::App& app);
 Action setup_completion(CLI::App& app);
 
+// Says that the command was called wrongly, and returns the exit code for it. What depends on the state of the host
+// or of the balancer is an Error instead.
+int wrong_usage(const std::string& message);
+
 // The `--shm` option, the same everywhere.
 void add_shm_option(CLI::App& app, std::string& name);
 

@@ -9,6 +9,11 @@
 
 namespace xdplb {
 
+int wrong_usage(const std::string& message) {
+  fmt::print(stderr, "{}\n", message);
+  return kExitUsage;
+}
+
 void add_shm_option(CLI::App& app, std::string& name) {
   name = kDefaultShmName;
   app.add_option("--shm", name, "name of the shared memory, /dev/shm/NAME")->capture_default_str();

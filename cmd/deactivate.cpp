@@ -96,10 +96,11 @@ Result<int> wait_until_empty(const ConfigStore& store, const std::vector<Chosen>
 Result<int> run(const Options& options) {
   uint64_t wait_ns = 0;
   if (!options.wait.empty()) {
-    if (!options.drain) return fail("--wait is for --drain: without it connections break at once");
+    if (!options.drain) return wrong_usage("--wait is for --drain: without it connections break at once");
     const auto parsed = parse_duration_ns(options.wait);
     if (!parsed) {
-      return fail("Invalid --wait [{}]: a number and ms, s, m or h, at most {}h", options.wait, kMaxDuration_h);
+      return wrong_usage(
+          fmt::format("Invalid --wait [{}]: a number and ms, s, m or h, at most {}h", options.wait, kMaxDuration_h));
     }
     wait_ns = *parsed;
   }

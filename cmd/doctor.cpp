@@ -93,8 +93,7 @@ Result<std::vector<Finding>> examine_as_server(const Options& options) {
 Result<int> run(const Options& options) {
   const bool balancer = !options.ingress.empty() && !options.egress.empty();
   if (options.server ? !options.ingress.empty() || !options.egress.empty() : !balancer || !options.device.empty()) {
-    fmt::print(stderr, "Which host: a balancer, --idev DEV --edev DEV, or --server [--dev DEV]\n");
-    return kExitUsage;
+    return wrong_usage("Which host: a balancer, --idev DEV --edev DEV, or --server [--dev DEV]");
   }
   const auto findings = options.server ? examine_as_server(options) : examine_as_balancer(options);
   if (!findings) return findings.error();

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "cmd/common.h"
+#include "cmd/number.h"
 #include "user/base/duration.h"
 #include "user/ctl/flow_wire.h"
 #include "user/lb/flow_filter.h"
@@ -53,7 +54,6 @@ Result<Listing> list(const std::string& path, const Options& options) {
 
 // A whole key, of which there is one flow in a table at most.
 Result<Listing> find(const std::string& path, const Options& options) {
-  if (options.terms.size() != 3) return fail("A flow is named by PROTO SRC:PORT DST:PORT, a filter by KEY=VALUE...");
   auto flows = ask_flow(path, options.terms[0], options.terms[1], options.terms[2]);
   if (!flows) return flows.error();
   Listing all;
@@ -101,6 +101,9 @@ Result<int> run(const Options& options) {
   const auto path = socket_of(options.shm);
   if (!path) return path.error();
   const bool is_key = !options.terms.empty() && options.terms[0].find('=') == std::string::npos;
+  if (is_key && options.terms.size() != 3) {
+    return wrong_usage("A flow is named by PROTO SRC:PORT DST:PORT, a filter by KEY=VALUE...");
+  }
   const auto all = is_key ? find(*path, options) : list(*path, options);
   if (!all) return all.error();
   if (options.json) {
@@ -112,10 +115,7 @@ Result<int> run(const Options& options) {
 }
 
 Result<int> flush(const FlushOptions& options) {
-  if (options.all != options.terms.empty()) {
-    fmt::print(stderr, "Which flows: a filter, or --all\n");
-    return kExitUsage;
-  }
+  if (options.all != options.terms.empty()) return wrong_usage("Which flows: a filter, or --all");
   const auto path = socket_of(options.shm);
   if (!path) return path.error();
   const auto number = ask_flush(*path, options.terms);
@@ -140,7 +140,7 @@ Action setup_flows(CLI::App& app) {
   app.add_option("FILTER", options->terms,
                  "KEY=VALUE[,VALUE...], or one flow: PROTO SRC:PORT DST:PORT. Keys: service, target, state, worker, "
                  "proto, src, dst, sport, dport, min-idle, max-idle, min-age, max-age");
-  app.add_option("--limit", options->limit, "how many to show; all are counted")->capture_default_str();
+  add_number(app, "--limit", options->limit, {}, "how many to show; all are counted");
   app.add_flag("--json", options->json, "as JSON");
   CLI::App* below = app.add_subcommand("flush", "forget flows: their next packets choose a target anew");
   auto flushed = std::make_shared<FlushOptions>();

@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "cmd/common.h"
+#include "cmd/number.h"
 #include "user/lb/maglev.h"
 
 namespace xdplb {
@@ -69,12 +70,6 @@ Result<int> init_existing(ConfigStore& store, const Options& options) {
 Result<int> run(Options options) {
   const auto name = ShmName::parse(options.shm);
   if (!name) return name.error();
-  if (options.targets < 1 || options.targets > kMaxServiceTargets) {
-    return fail("Invalid number of targets [{}]: 1 to {}", options.targets, kMaxServiceTargets);
-  }
-  if (options.table_size < kMinTableSize || options.table_size > kMaxTableSize) {
-    return fail("Invalid table size [{}]: {} to {}", options.table_size, kMinTableSize, kMaxTableSize);
-  }
   if (!is_prime(options.table_size)) {
     const uint32_t prime = prime_at_most(options.table_size);
     fmt::print("M={} is not a prime, using {}\n", options.table_size, prime);
@@ -104,9 +99,9 @@ Result<int> run(Options options) {
 Action setup_init(CLI::App& app) {
   auto options = std::make_shared<Options>();
   add_shm_option(app, options->shm);
-  app.add_option("--m", options->table_size, "size of the lookup table, rounded down to a prime")
-      ->capture_default_str();
-  app.add_option("--n", options->targets, "number of targets")->capture_default_str();
+  add_number(app, "--m", options->table_size, {kMinTableSize, kMaxTableSize},
+             "size of the lookup table, rounded down to a prime");
+  add_number(app, "--n", options->targets, {1, kMaxServiceTargets}, "number of targets");
   app.add_flag("--force", options->force, "although a daemon runs, or over a file that cannot be read");
   return [options] { return run(*options); };
 }

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "cmd/command.h"
+#include "cmd/number.h"
 #include "user/base/duration.h"
 #include "user/base/log.h"
 #include "user/path/daemon.h"
@@ -57,13 +58,7 @@ Result<WaitOptions> check_wait(const Words& words) {
   WaitOptions wait = words.lb.wait;
   if (words.spin) wait.mode = WaitMode::spin;
   if (words.adaptive) wait.mode = WaitMode::adaptive;
-  if (wait.coalesce_us > kCoalesceMax_us) {
-    return fail("Invalid --coalesce [{}]: 0 (off) to {} microseconds", wait.coalesce_us, kCoalesceMax_us);
-  }
   if (wait.coalesce_us != 0 && words.spin) return fail("--coalesce sleeps and --spin never does: take one of them");
-  if (wait.fifo_priority < 0 || wait.fifo_priority > 99) {
-    return fail("Invalid --fifo [{}]: 0 (off), or a SCHED_FIFO priority from 1 to 99", wait.fifo_priority);
-  }
   if (wait.fifo_priority != 0 && wait.mode != WaitMode::poll) {
     return fail(
         "--fifo goes with --poll alone: the kernel stops a thread that spins at real-time priority for 50 ms of "
@@ -72,9 +67,12 @@ Result<WaitOptions> check_wait(const Words& words) {
   return wait;
 }
 
-Result<void> check_ring(const char* option, uint32_t entries) {
-  if (entries == 0 || (std::has_single_bit(entries) && entries >= 64 && entries <= 65536)) return {};
-  return fail("Invalid {} [{}]: a power of two from 64 to 65536", option, entries);
+bool is_ring_size(uint64_t entries) {
+  return std::has_single_bit(entries) && entries >= 64;
+}
+
+bool is_heartbeat(uint64_t ms) {
+  return ms == 0 || ms >= 200;
 }
 
 // What has a form beyond "a number" or "a word".
@@ -101,7 +99,10 @@ Result<LbOptions> check(const Words& words) {
   if (!tx) return tx.error();
   lb.tx = *tx;
   const auto grace_ns = parse_duration_ns(words.grace);
-  if (!grace_ns) return fail("Invalid --grace [{}]: a duration such as 30s or 500ms; 0s: none", words.grace);
+  if (!grace_ns) {
+    return fail("Invalid --grace [{}]: a duration such as 30s or 500ms, at most {}h; 0s: none", words.grace,
+                kMaxDuration_h);
+  }
   lb.grace_ns = *grace_ns;
   if (!words.metrics.empty()) {
     const auto at = parse_endpoint(words.metrics, true);
@@ -111,13 +112,6 @@ Result<LbOptions> check(const Words& words) {
   auto wait = check_wait(words);
   if (!wait) return wait.error();
   lb.wait = *wait;
-  if (auto r = check_ring("--rx-ring", lb.rx_ring); !r) return r.error();
-  if (auto r = check_ring("--tx-ring", lb.tx_ring); !r) return r.error();
-  if (lb.batch < 1 || lb.batch > kMaxBatch) return fail("Invalid --batch [{}]: 1 to {}", lb.batch, kMaxBatch);
-  if (lb.heartbeat_ms != 0 && lb.heartbeat_ms < 200) {
-    return fail("Invalid --heartbeat-ms [{}]: 0 (off), or at least 200: a sleeping worker beats every 100 ms",
-                lb.heartbeat_ms);
-  }
   if (lb.ingress.size() > kMaxDevices) return fail("Too many interfaces in --idev: at most {}", kMaxDevices);
   for (size_t i = 0; i < lb.ingress.size(); ++i) {
     for (size_t k = 0; k < i; ++k) {
@@ -162,16 +156,10 @@ Result<void> serve(const LbOptions& options) {
 
 Result<int> run(const Words& words) {
   const auto style = parse_log_style(words.log);
-  if (!style) {
-    fmt::print(stderr, "Invalid --log [{}]: text or json\n", words.log);
-    return kExitUsage;
-  }
+  if (!style) return wrong_usage(fmt::format("Invalid --log [{}]: text or json", words.log));
   set_log_style(*style);
   auto options = check(words);
-  if (!options) {
-    fmt::print(stderr, "{}\n", options.error().message);
-    return kExitUsage;
-  }
+  if (!options) return wrong_usage(options.error().message);
   if (auto r = serve(*options); !r) {
     if (*style == LogStyle::text) return r.error();
     log_line(LogLevel::error, r.error().message);
@@ -191,8 +179,8 @@ Action setup_lb(CLI::App& app) {
       ->required()
       ->delimiter(',');
   app.add_option("--edev", lb.egress, "egress interface; the same as --idev: one-arm")->required();
-  app.add_option("--queue", lb.queues, "receive queues to serve, one or a list (all)")->delimiter(',');
-  app.add_option("--cpus", lb.cpus, "cores for the workers, in turn (all that are allowed)")->delimiter(',');
+  add_numbers(app, "--queue", lb.queues, {0, kMaxQueues - 1}, "receive queues to serve, one or a list (all)");
+  add_numbers(app, "--cpus", lb.cpus, {}, "cores for the workers, in turn (all that are allowed)");
   app.add_option("--mode", words->mode, "XDP mode: auto, native, generic")->capture_default_str();
   app.add_option("--zerocopy", words->zero_copy, "auto, force, off")->capture_default_str();
   app.add_option("--checksum", words->checksum,
@@ -204,22 +192,26 @@ Action setup_lb(CLI::App& app) {
   app.add_flag("--adaptive", words->adaptive, "workers spin while packets come, and sleep when none do")
       ->excludes(poll)
       ->excludes(spin);
-  app.add_option("--coalesce", lb.wait.coalesce_us, "microseconds to sleep after a batch that was not full; 0: off")
-      ->capture_default_str();
-  app.add_option("--fifo", lb.wait.fifo_priority, "SCHED_FIFO priority of the workers, with --poll; 0: off")
-      ->capture_default_str();
+  add_number(app, "--coalesce", lb.wait.coalesce_us, {0, kCoalesceMax_us, "0 (off) to 10000 microseconds"},
+             "microseconds to sleep after a batch that was not full; 0: off");
+  add_number(app, "--fifo", lb.wait.fifo_priority, {0, 99, "0 (off), or a SCHED_FIFO priority from 1 to 99"},
+             "SCHED_FIFO priority of the workers, with --poll; 0: off");
   app.add_option("--tx", words->tx, "way out: auto, xsk (TX ring), live (XDP frames without a socket buffer)")
       ->capture_default_str();
-  app.add_option("--batch", lb.batch, "packets a worker takes at once")->capture_default_str();
-  app.add_option("--rx-ring", lb.rx_ring, "entries of RX and fill rings (by the number of queues)");
-  app.add_option("--tx-ring", lb.tx_ring, "entries of TX and completion rings (by the number of queues)");
-  app.add_option("--flows", lb.flows, "flows that each worker can remember")->capture_default_str();
+  add_number(app, "--batch", lb.batch, {1, kMaxBatch}, "packets a worker takes at once");
+  constexpr Numbers kRing{64, 65536, "a power of two from 64 to 65536", is_ring_size};
+  add_number(app, "--rx-ring", lb.rx_ring, kRing, "entries of RX and fill rings (by the number of queues)")
+      ->default_str("");
+  add_number(app, "--tx-ring", lb.tx_ring, kRing, "entries of TX and completion rings (by the number of queues)")
+      ->default_str("");
+  add_number(app, "--flows", lb.flows, {kMinFlows, kMaxFlows}, "flows that each worker can remember");
   app.add_option("--lb-tier", words->lb_tier,
                  "ingress MACs of all balancers that share fragments, ours included, in the same order everywhere")
       ->delimiter(',');
   app.add_option("--pin-dir", lb.pin_dir, "where to pin program and maps (/sys/fs/bpf/lb, for other --shm lb-NAME)");
-  app.add_option("--heartbeat-ms", lb.heartbeat_ms, "age of a sign of life at which a worker counts as hung; 0: off")
-      ->capture_default_str();
+  add_number(app, "--heartbeat-ms", lb.heartbeat_ms,
+             {.words = "0 (off), or at least 200: a sleeping worker beats every 100 ms", .fits = is_heartbeat},
+             "age of a sign of life at which a worker counts as hung; 0: off");
   app.add_option("--grace", words->grace, "how long to forward on, not ready, after SIGTERM or SIGINT; 30s, 2m")
       ->capture_default_str();
   app.add_option("--metrics", words->metrics, "ADDRESS:PORT to serve /metrics, /readyz and /livez on (none)");

@@ -41,8 +41,7 @@ Result<void> reset(Config& config, const Options& options, std::vector<std::stri
 
 Result<int> run(const Options& options) {
   if (options.all != options.targets.empty()) {
-    fmt::print(stderr, "Which targets: their names or indices, or --all\n");
-    return kExitUsage;
+    return wrong_usage("Which targets: their names or indices, or --all");
   }
   auto store = open_store(options.shm, ConfigStore::Access::write);
   if (!store) return store.error();

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cmd/command.h"
+#include "cmd/number.h"
 #include "cmd/simulate_chart.h"
 #include "user/base/limits.h"
 #include "user/lb/maglev.h"
@@ -24,16 +25,7 @@ struct Options {
   bool json = false;
 };
 
-Result<void> check(const char* what, uint32_t value, uint32_t least, uint32_t most) {
-  if (value < least || value > most) return fail("Invalid {} [{}]: {} to {}", what, value, least, most);
-  return {};
-}
-
 Result<void> check_input(SimulationInput& input) {
-  if (auto ok = check("table size", input.table_size, kMinTableSize, kMaxTableSize); !ok) return ok;
-  if (auto ok = check("number of targets", input.targets, 2, kMaxServiceTargets - 1); !ok) return ok;
-  if (auto ok = check("number of connections", input.connections, 1, kMaxConnections); !ok) return ok;
-  if (auto ok = check("number of sets", input.sets, 1, kMaxSets); !ok) return ok;
   if (uint64_t{input.table_size} * (input.targets + 1) > kMaxRendezvousScores) {
     return fail("A table of {} with {} targets is too large for rendezvous: at most {} entries times targets",
                 input.table_size, input.targets + 1, kMaxRendezvousScores);
@@ -90,7 +82,7 @@ Json to_json(const SimulationInput& input, const SimulationResult& result) {
 }
 
 Result<int> run(Options options) {
-  if (auto ok = check_input(options.input); !ok) return ok.error();
+  if (auto ok = check_input(options.input); !ok) return wrong_usage(ok.error().message);
   std::ofstream svg;
   if (!options.svg.empty()) {
     svg.open(options.svg, std::ios::binary | std::ios::trunc);
@@ -114,11 +106,12 @@ Result<int> run(Options options) {
 Action setup_simulate(CLI::App& app) {
   auto options = std::make_shared<Options>();
   SimulationInput& input = options->input;
-  app.add_option("--m", input.table_size, "size of the tables, rounded down to a prime")->capture_default_str();
-  app.add_option("--n", input.targets, "targets, before one comes or goes")->capture_default_str();
-  app.add_option("--connections", input.connections, "connections of each set")->capture_default_str();
-  app.add_option("--sets", input.sets, "sets of random targets to average over")->capture_default_str();
-  app.add_option("--seed", input.seed, "of all that is random")->capture_default_str();
+  add_number(app, "--m", input.table_size, {kMinTableSize, kMaxTableSize},
+             "size of the tables, rounded down to a prime");
+  add_number(app, "--n", input.targets, {2, kMaxServiceTargets - 1}, "targets, before one comes or goes");
+  add_number(app, "--connections", input.connections, {1, kMaxConnections}, "connections of each set");
+  add_number(app, "--sets", input.sets, {1, kMaxSets}, "sets of random targets to average over");
+  add_number(app, "--seed", input.seed, {}, "of all that is random");
   app.add_option("--svg", options->svg, "draw it, to this file");
   app.add_flag("--json", options->json, "print it as JSON");
   return [options] { return run(*options); };

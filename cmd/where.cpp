@@ -28,8 +28,9 @@ void print_packet(size_t n, const json& packet) {
 
 // One packet, named by its addresses.
 Result<int> ask_one(const std::string& path, const Options& options) {
-  if (options.words.size() != 3)
-    return fail("A packet is named by PROTO SRC:PORT DST:PORT, or several by --pcap FILE");
+  if (options.words.size() != 3) {
+    return wrong_usage("A packet is named by PROTO SRC:PORT DST:PORT, or several by --pcap FILE");
+  }
   const auto key = parse_flow_key(options.words[0], options.words[1], options.words[2]);
   if (!key) return key.error();
   const std::vector<uint8_t> frame = make_probe_frame(*key);
@@ -47,7 +48,7 @@ Result<int> ask_one(const std::string& path, const Options& options) {
 // Those of a capture, some at a time, each as if it came now: what one of them would change is not taken into
 // account.
 Result<int> ask_all(const std::string& path, const Options& options) {
-  if (!options.words.empty()) return fail("--pcap FILE and PROTO SRC:PORT DST:PORT: one of the two");
+  if (!options.words.empty()) return wrong_usage("--pcap FILE and PROTO SRC:PORT DST:PORT: one of the two");
   std::ifstream in(options.pcap, std::ios::binary);
   if (!in) return fail_errno(errno, "Cannot open {}", options.pcap);
   auto reader = CaptureReader::open(in);

@@ -137,8 +137,6 @@ def test_init_with_other_numbers_starts_the_targets_anew_and_keeps_the_vips():
         (["activate", "--mac=0:0:0:0:0:0", 1], "MAC 00:00:00:00:00:00 is that of no device"),
         (["activate", "--mac=1:0:5e:0:0:1", 1], "MAC 01:00:5e:00:00:01 is a multicast address"),
         (["activate", "--mac=2:0:0:0:0:1", 1, 2], "MAC 02:00:00:00:00:01 is that of target [1] already"),
-        (["init", "--m=1"], "Invalid table size [1]: 2 to 1048576"),
-        (["init", "--n=0"], "Invalid number of targets [0]: 1 to 4096"),
         (["show", "--shm=../passwd"], "Invalid shared memory name [../passwd]"),
         (["show", "--shm=nosuch"], "There is no shared memory /dev/shm/nosuch: run `xdplb init --shm=nosuch` first"),
         (["stats"], "There are no statistics in /dev/shm/xdplb.stats: no daemon runs on [xdplb]"),
@@ -188,14 +186,40 @@ def test_force_overrides_what_may_be_meant():
         ["vip"],
         ["vip", "add"],
         ["vip", "add", "--fallback=maybe", "10.0.0.1"],
-        ["init", "--m=abc"],
-        ["init", "--n=-1"],
         ["lb"],
         ["lb", "--idev=eth2"],
     ],
 )
 def test_wrong_usage_is_status_2_with_words_on_stderr(arguments):
     assert refused(*arguments, status=2) != ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["init", "--m=abc"], "Invalid --m [abc]: 2 to 1048576"),
+        (["init", "--m=0"], "Invalid --m [0]: 2 to 1048576"),
+        (["init", "--n=-1"], "Invalid --n [-1]: 1 to 4096"),
+        (["init", "--n=0x10"], "Invalid --n [0x10]: 1 to 4096"),
+        (["init", "--n", "5.5"], "Invalid --n [5.5]: 1 to 4096"),
+        (["flows", "--limit=-1"], "Invalid --limit [-1]: a whole number from 0 on"),
+        (["flows", "tcp", "10.0.0.1:5"], "A flow is named by PROTO SRC:PORT DST:PORT, a filter by KEY=VALUE..."),
+        (["capture", "-w", "x", "--count", "-1"], "Invalid --count [-1]: a whole number from 0 on"),
+        (["capture", "-w", "x", "--seconds=99999999999"], "Invalid --seconds [99999999999]: a whole number from 0 on"),
+        (["where"], "A packet is named by PROTO SRC:PORT DST:PORT, or several by --pcap FILE"),
+        (["deactivate", "--wait=1m", 0], "--wait is for --drain: without it connections break at once"),
+        (["deactivate", "--drain", "--wait=999h", 0], "Invalid --wait [999h]: a number and ms, s, m or h, at most 168h"),
+        (["lb", "--idev=a", "--edev=b", "--flows=0"], "Invalid --flows [0]: 64 to 134217728"),
+        (["lb", "--idev=a", "--edev=b", "--batch=-1"], "Invalid --batch [-1]: 1 to 512"),
+        (["lb", "--idev=a", "--edev=b", "--queue=0,x"], "Invalid --queue [x]: 0 to 63"),
+        (["lb", "--idev=a", "--edev=b", "--cpus=-1"], "Invalid --cpus [-1]: a whole number from 0 on"),
+        (["lb", "--idev=a", "--edev=b", "--grace=999h"],
+         "Invalid --grace [999h]: a duration such as 30s or 500ms, at most 168h; 0s: none"),
+    ],
+)
+def test_a_wrong_option_is_status_2_and_says_what_would_do(arguments, words):
+    ok("init")
+    assert refused(*arguments, status=2).splitlines()[0] == words
 
 
 def test_an_unknown_command_is_named():

@@ -68,19 +68,21 @@ def test_a_size_that_is_not_prime_is_rounded_down():
 
 
 @pytest.mark.parametrize("options, message", [
-    (["--n=1"], "Invalid number of targets [1]: 2 to 4095"),
-    (["--n=4096"], "Invalid number of targets [4096]: 2 to 4095"),
-    (["--m=1"], "Invalid table size [1]: 2 to 1048576"),
-    (["--m=1048577"], "Invalid table size [1048577]: 2 to 1048576"),
-    (["--connections=0"], "Invalid number of connections [0]: 1 to 10000000"),
-    (["--sets=0"], "Invalid number of sets [0]: 1 to 100000"),
+    (["--n=1"], "Invalid --n [1]: 2 to 4095"),
+    (["--n=4096"], "Invalid --n [4096]: 2 to 4095"),
+    (["--m=1"], "Invalid --m [1]: 2 to 1048576"),
+    (["--m=1048577"], "Invalid --m [1048577]: 2 to 1048576"),
+    (["--connections=0"], "Invalid --connections [0]: 1 to 10000000"),
+    (["--sets=0"], "Invalid --sets [0]: 1 to 100000"),
     (["--m=1000000", "--n=1000"],
      "A table of 1000000 with 1001 targets is too large for rendezvous: at most 268435456 entries times targets"),
-    (["--sets=1", "--svg=/nowhere/x.svg"], "Cannot write /nowhere/x.svg: No such file or directory"),
+    (["--n=many"], "Invalid --n [many]: 2 to 4095"),
+    (["--seed=-1"], "Invalid --seed [-1]: a whole number from 0 on"),
 ])
-def test_refusals(options, message):
-    assert simulate(*options, status=1).stderr == message + "\n"
+def test_wrong_usage(options, message):
+    assert simulate(*options, status=2).stderr.splitlines()[0] == message
 
 
-def test_wrong_usage():
-    simulate("--n=many", status=2)
+def test_a_picture_that_cannot_be_written():
+    done = simulate("--sets=1", "--svg=/nowhere/x.svg", status=1)
+    assert done.stderr == "Cannot write /nowhere/x.svg: No such file or directory\n"

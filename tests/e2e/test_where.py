@@ -117,14 +117,14 @@ def test_each_packet_of_a_capture(lab, tmp_path):
 def test_what_cannot_be_asked(lab, tmp_path):
     configure(lab)
 
-    def refused(*arguments: str) -> str:
+    def refused(*arguments: str, status: int = 1) -> str:
         done = xdplb(lab.lb, "where", *arguments, check=False)
-        assert done.returncode == 1 and done.stdout == "", done
+        assert done.returncode == status and done.stdout == "", done
         return done.stderr
 
     assert "No daemon answers on /run/xdplb/xdplb.sock" in refused("tcp", "192.0.2.1:1", "10.0.0.0:80")
     with Daemon(lab):
-        assert "PROTO SRC:PORT DST:PORT" in refused("tcp", "192.0.2.1:1")
+        assert "PROTO SRC:PORT DST:PORT" in refused("tcp", "192.0.2.1:1", status=2)
         assert "Invalid address [192.0.2.1]" in refused("tcp", "192.0.2.1", "10.0.0.0:80")
         assert "one is IPv4, the other IPv6" in refused("tcp", "192.0.2.1:1", "[1000::]:80")
         assert "Cannot open" in refused("--pcap", str(tmp_path / "none"))
