@@ -59,7 +59,7 @@ Result<int> run_add(const Options& options) {
 }
 
 // A VIP that is not there is no error, unless it is that of a service from a file: then the command cannot help.
-Result<void> del(Config& config, const std::vector<IpPrefix>& vips) {
+Result<void> del(Config& config, const std::vector<IpPrefix>& vips, std::vector<IpPrefix>& absent) {
   const auto service = require_default_service(config);
   if (!service) return service.error();
   for (const IpPrefix& vip : vips) {
@@ -67,6 +67,8 @@ Result<void> del(Config& config, const std::vector<IpPrefix>& vips) {
       if (other.is_default || std::find(other.vips.begin(), other.vips.end(), vip) == other.vips.end()) continue;
       return fail("{} is a VIP of service \"{}\": change that in the configuration file", to_string(vip), other.name);
     }
+    const auto& known = (*service)->vips;
+    if (std::find(known.begin(), known.end(), vip) == known.end()) absent.push_back(vip);
     for (auto* list : {&(*service)->vips, &(*service)->pass_vips}) {
       list->erase(std::remove(list->begin(), list->end(), vip), list->end());
     }
@@ -85,8 +87,10 @@ Result<int> run_del(const Options& options) {
   }
   auto store = open_store(options.shm, ConfigStore::Access::write);
   if (!store) return store.error();
-  const auto generation = store->update([&](Config& config) { return del(config, *vips); });
+  std::vector<IpPrefix> absent;
+  const auto generation = store->update([&](Config& config) { return del(config, *vips, absent); });
   if (!generation) return generation.error();
+  for (const IpPrefix& vip : absent) fmt::print(stderr, "{} was no VIP\n", to_string(vip));
   return report_in_force(*store, *generation);
 }
 

@@ -102,7 +102,7 @@ def test_repeating_a_command_succeeds_and_changes_nothing():
     ok("deactivate", 7)
     assert shown()["generation"] == generation
     ok("vip", "del", "10.0.0.0")
-    ok("vip", "del", "10.0.0.0")
+    assert refused("vip", "del", "10.0.0.0", status=0) == "10.0.0.0/32 was no VIP"
     ok("deactivate", 0)
     ok("deactivate", 0)
     assert shown()["generation"] == generation + 2
@@ -251,6 +251,26 @@ def test_vips_and_their_fallback():
     assert "pass" not in ok("vip", "list")
     ok("vip", "del", "1000::/64", "10.0.0.1")
     assert ok("vip", "list").split() == ["10.0.0.0/32", "drop", "vip", "add"]
+
+
+def test_a_vip_of_a_file_and_of_the_default_service_names_both(tmp_path):
+    ok("init")
+    ok("vip", "add", "10.0.0.0")
+    file = tmp_path / "lb.json"
+    file.write_text('{"version": 1, "services": [{"name": "web", "vips": ["10.0.0.0/32"], "targets": []}]}')
+    assert refused("apply", file).endswith(
+        '10.0.0.0/32 is a VIP of service "web" (any protocol) and of the default service (any protocol), which commands '
+        "own: `xdplb vip del 10.0.0.0/32` takes it from there"
+    )
+
+
+def test_check_reads_pipes_of_the_shell_and_waits_for_no_other(tmp_path):
+    file = ROOT / "configs/minimal.json"
+    for command in (f"{XDPLB} check /dev/stdin <{file}", f"cat {file} | {XDPLB} check /dev/stdin", f"{XDPLB} check <(cat {file})"):
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=20, check=True)
+        assert "no warnings" in done.stdout
+    os.mkfifo(tmp_path / "fifo")
+    assert refused("check", tmp_path / "fifo") == f"{tmp_path}/fifo is a FIFO: nobody may ever write to it"
 
 
 def test_own_addresses_gateways_and_macs_are_refused(lab):

@@ -1,5 +1,9 @@
 #include "user/ctl/config_file.h"
 
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
@@ -49,9 +53,18 @@ void keep_default_service(const Config& in_force, Service service, Config& file)
   file.services.push_back(std::move(service));
 }
 
+// Not a pipe that the shell made and calls /dev/stdin or /dev/fd/63: that one ends.
+bool is_named_fifo(const std::string& path) {
+  struct stat st {};
+  struct statfs fs {};
+  return ::stat(path.c_str(), &st) == 0 && S_ISFIFO(st.st_mode) && ::statfs(path.c_str(), &fs) == 0 &&
+         fs.f_type != PIPEFS_MAGIC;
+}
+
 }  // namespace
 
 Result<std::string> read_config_text(const std::string& path) {
+  if (is_named_fifo(path)) return fail("{} is a FIFO: nobody may ever write to it", path);
   std::ifstream file(path, std::ios::binary);
   if (!file) return fail_errno(errno, "Cannot open {}", path);
   std::string text(kMaxConfigFileBytes + 1, '\0');

@@ -256,6 +256,24 @@ std::vector<Claim> all_claims(const Config& config) {
   return claims;
 }
 
+// Two that claim the same. The default service of commands is in no file, so its place there says nothing.
+Error contested(const Config& config, const Claim& claim, const Claim& other) {
+  const auto is_of_commands = [&](const Claim& c) {
+    return config.services[c.service].is_default && !config.origin.names_default;
+  };
+  if (is_of_commands(claim) != is_of_commands(other)) {
+    const Claim& theirs = is_of_commands(claim) ? other : claim;
+    const Claim& ours = is_of_commands(claim) ? claim : other;
+    return fail(
+        "{} is a VIP of service \"{}\" ({}) and of the default service ({}), which commands own: `xdplb vip del {}` "
+        "takes it from there",
+        to_string(theirs.vip), config.services[theirs.service].name, describe(theirs), describe(ours),
+        to_string(ours.vip));
+  }
+  return fail("services[{}].vips[{}]: {} {} is taken by service \"{}\" too ({})", claim.service, claim.vip_index,
+              to_string(claim.vip), describe(claim), config.services[other.service].name, describe(other));
+}
+
 // A range inside a wider one is the more specific of the two and wins. Two that are equal, or cut each other, are an
 // error. Sorted wide before narrow, the ranges that a claim lies in form a stack.
 Result<void> check_overlaps(const Config& config) {
@@ -268,11 +286,7 @@ Result<void> check_overlaps(const Config& config) {
     if (!around.empty()) {
       const Claim& outer = *around.back();
       const bool nested = claim.ports.last <= outer.ports.last && claim.ports != outer.ports;
-      if (claim.whole || !nested) {
-        return fail("services[{}].vips[{}]: {} {} is taken by service \"{}\" too ({})", claim.service,
-                    claim.vip_index, to_string(claim.vip), describe(claim), config.services[outer.service].name,
-                    describe(outer));
-      }
+      if (claim.whole || !nested) return contested(config, claim, outer);
     }
     around.push_back(&claim);
   }

@@ -81,6 +81,10 @@ bool has_ports(uint8_t protocol) {
 Result<FlowKey> parse_flow_key(std::string_view protocol, std::string_view src, std::string_view dst) {
   const auto number = parse_protocol(protocol);
   if (!number) return fail("Invalid protocol [{}]: tcp, udp, sctp, icmp, icmpv6, esp, ah, or a number", protocol);
+  for (const std::string_view text : {src, dst}) {
+    if (has_ports(*number) || parse_ip(text) || !parse_endpoint(text, true)) continue;
+    return fail("Invalid address [{}]: {} has no ports, an address alone", text, protocol_text(*number));
+  }
   const auto from = parse_endpoint(src, has_ports(*number));
   if (!from) return from.error();
   const auto to = parse_endpoint(dst, has_ports(*number));

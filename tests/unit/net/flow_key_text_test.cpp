@@ -47,7 +47,11 @@ TEST_CASE("flow key: what is none is named") {
     CHECK(error_of(parse_flow_key("tcp", src, "[::2]:80")) ==
           fmt::format("Invalid address [{}]: ADDRESS:PORT, or [ADDRESS]:PORT", src));
   }
-  CHECK(error_of(parse_flow_key("icmp", "1.1.1.1:5", "2.2.2.2")) == "Invalid address [1.1.1.1:5]: an address alone");
+  CHECK(error_of(parse_flow_key("icmp", "1.1.1.1:5", "2.2.2.2")) ==
+        "Invalid address [1.1.1.1:5]: icmp has no ports, an address alone");
+  CHECK(error_of(parse_flow_key("47", "::1", "[::2]:80")) ==
+        "Invalid address [[::2]:80]: 47 has no ports, an address alone");
+  CHECK(error_of(parse_flow_key("icmp", "x", "2.2.2.2")) == "Invalid address [x]: an address alone");
   CHECK(error_of(parse_flow_key("tcp", "1.1.1.1:5", "[::2]:80")) ==
         "[1.1.1.1:5] and [[::2]:80]: one is IPv4, the other IPv6");
 }
