@@ -2,9 +2,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
 
+#include "user/ctl/control_socket.h"
 #include "user/ctl/stats_segment.h"
 
 namespace xdplb {
@@ -19,10 +21,23 @@ void add_shm_option(CLI::App& app, std::string& name) {
   app.add_option("--shm", name, "name of the shared memory, /dev/shm/NAME")->capture_default_str();
 }
 
+void warn_of_daemon_elsewhere(const ShmName& name, const ConfigStore* store) {
+  const auto holds_it = [store] { return store != nullptr && store->daemon_running(); };
+  const std::string socket = control_socket_path(name.text());
+  if (holds_it() || !daemon_answers(socket) || holds_it()) return;  // it may have started just now
+  fmt::print(
+      stderr,
+      "warning: the daemon that answers on {} has another {} (this one was made anew, or removed): commands do "
+      "not reach it until it is restarted; its flows are kept\n",
+      socket, name.path());
+}
+
 Result<ConfigStore> open_store(const std::string& shm, ConfigStore::Access access) {
   const auto name = ShmName::parse(shm);
   if (!name) return name.error();
-  return ConfigStore::open(*name, access);
+  auto store = ConfigStore::open(*name, access);
+  if (store || store.error().sys_errno == ENOENT) warn_of_daemon_elsewhere(*name, store ? &*store : nullptr);
+  return store;
 }
 
 namespace {

@@ -12,6 +12,10 @@
 
 namespace xdplb {
 
+// Says so where a daemon of this name runs that does not hold `store` (nullptr: there is none): its own was removed
+// or replaced, or lies in a /dev/shm of its own. Otherwise a command would say that none runs.
+void warn_of_daemon_elsewhere(const ShmName& name, const ConfigStore* store);
+
 Result<ConfigStore> open_store(const std::string& shm, ConfigStore::Access access);
 
 // The target, by its place in config.targets, that a command means: an index of the default service or, where a file

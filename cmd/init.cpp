@@ -77,7 +77,10 @@ Result<int> run(Options options) {
   }
 
   auto store = ConfigStore::open(*name, ConfigStore::Access::write);
-  if (store) return init_existing(*store, options);
+  if (store) {
+    warn_of_daemon_elsewhere(*name, &*store);
+    return init_existing(*store, options);
+  }
   if (store.error().sys_errno != ENOENT) {
     if (!options.force) return store.error();
     // Nothing that we could read: --force means to begin anew.
@@ -91,6 +94,7 @@ Result<int> run(Options options) {
   }
   if (!created) return created.error();
   fmt::print("{}: M={}, N={}\n", name->path(), options.table_size, options.targets);
+  warn_of_daemon_elsewhere(*name, &*created);
   return kExitDone;
 }
 

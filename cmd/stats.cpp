@@ -5,6 +5,7 @@
 #include "cmd/common.h"
 #include "cmd/stats_watch.h"
 #include "user/base/clock.h"
+#include "user/ctl/control_socket.h"
 #include "user/ctl/stats_segment.h"
 
 namespace xdplb {
@@ -17,7 +18,11 @@ Result<int> run(const std::string& shm, bool json) {
   if (!stats) return stats.error();
   const auto store = ConfigStore::open(*name, ConfigStore::Access::read);
   if (!store || !store->daemon_running()) {
-    fmt::print(stderr, "No daemon runs on [{}]: these are the last counters of pid {}\n", name->text(), stats->pid);
+    if (daemon_answers(control_socket_path(name->text()))) {
+      warn_of_daemon_elsewhere(*name, store ? &*store : nullptr);
+    } else {
+      fmt::print(stderr, "No daemon runs on [{}]: these are the last counters of pid {}\n", name->text(), stats->pid);
+    }
   }
   fmt::print("{}\n", json ? stats_to_json(*stats) : stats_to_text(*stats));
   return kExitDone;

@@ -4,6 +4,7 @@ import json
 import re
 
 from support.daemon import Daemon, configure, xdplb
+from support.faults import wait_said
 
 
 def test_a_change_is_in_force_when_the_command_returns(lab, daemon):
@@ -78,3 +79,19 @@ def test_vips_by_hand_are_shown_and_fallbacks_reach_the_map(lab, daemon):
                             *(f"{b:02x}" for b in key)]).stdout
         fallbacks[last] = int(json.loads(entry)["value"][0], 16)
     assert fallbacks == {77: 2, 78: 1}
+
+
+def test_a_shared_memory_that_was_removed_is_said(lab):
+    configure(lab)
+    with Daemon(lab) as daemon:
+        lab.lb.run("rm /dev/shm/xdplb")
+        wait_said(daemon, r"/dev/shm/xdplb was removed or made anew: commands do not reach this daemon any more")
+        elsewhere = "warning: the daemon that answers on /run/xdplb/xdplb.sock has another /dev/shm/xdplb"
+        done = xdplb(lab.lb, "show", check=False)
+        assert done.returncode == 1 and done.stderr.startswith(elsewhere) and "There is no shared memory" in done.stderr
+        for command in (["init"], ["init"], ["vip", "add", "10.0.0.9"], ["stats"]):
+            done = xdplb(lab.lb, *command)
+            assert done.stderr.startswith(elsewhere) and "No daemon runs" not in done.stderr, (command, done)
+        assert daemon.output.count("was removed or made anew") == 1
+    with Daemon(lab):
+        assert "A daemon (pid" in xdplb(lab.lb, "init", check=False).stderr

@@ -86,7 +86,7 @@ def test_another_daemon_of_the_name_is_one(lab):
         text = must_fail(
             lab,
             prefix=("unshare", "--mount", "sh", "-c",
-                    'mount -t tmpfs tmpfs /dev/shm && xdplb init >/dev/null && exec "$@"', "sh"),
+                    'mount -t tmpfs tmpfs /dev/shm && xdplb init >/dev/null 2>&1 && exec "$@"', "sh"),
         )
         assert text == f"{PATH} is in use by another daemon: stop it, or give this one a name of its own with --shm"
         assert ask(lab, '{"verb": "sing"}')["ok"] is False

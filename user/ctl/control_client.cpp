@@ -77,6 +77,10 @@ class Exchange {
 
 }  // namespace
 
+bool daemon_answers(const std::string& path) {
+  return Exchange(path, std::chrono::milliseconds{0}).connect().has_value();
+}
+
 Result<json> control_request(const std::string& path, std::string_view verb, const json& args,
                              std::chrono::milliseconds timeout) {
   Exchange exchange(path, timeout);

@@ -52,6 +52,9 @@ class ControlServer {
   std::unique_ptr<StreamServer> clients_;
 };
 
+// Whether one listens there.
+bool daemon_answers(const std::string& path);
+
 // Asks the daemon and waits for its answer. The error is the daemon's, or says that none runs (sys_errno ENOENT or
 // ECONNREFUSED).
 Result<nlohmann::json> control_request(const std::string& path, std::string_view verb, const nlohmann::json& args,

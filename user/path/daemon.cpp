@@ -144,6 +144,7 @@ Result<void> Daemon::watch() {
   if (auto r = loop_->every(kFollowEveryNs, [this] { follow(); }); !r) return r.error();
   if (auto r = loop_->every(kStatsEveryNs, [this] { write_stats(); }); !r) return r.error();
   if (auto r = loop_->every(kInspectEveryNs, [this] { inspect(); }); !r) return r.error();
+  if (auto r = loop_->every(kInspectEveryNs, [this] { look_for_store(); }); !r) return r.error();
   if (auto r = loop_->every(kInspectEveryNs, [this] { supervision_->watch(); }); !r) return r.error();
   return {};
 }

@@ -65,6 +65,7 @@ class Daemon {
   void reload();
   void reload_config();
   void follow_config();
+  void look_for_store();
   void adopt(const StoredConfig& stored);
   // What is stored, and what the command line says beside it.
   [[nodiscard]] Result<Config> with_options(Config config) const;
@@ -109,6 +110,7 @@ class Daemon {
   TargetHistory history_;
   Adoption adoption_;
   uint64_t seen_generation_ = 0;  // read, adopted or refused
+  bool store_lost_ = false;       // said once
   std::unique_ptr<SnapshotPublisher> snapshots_;
   std::optional<WorkerSlots> slots_;
   LoadedPrograms programs_;           // outlives the plane: VIPs fall back while a device is away

@@ -80,6 +80,16 @@ void Daemon::follow_config() {
   }
 }
 
+// The file stays readable for us, so nothing else would tell.
+void Daemon::look_for_store() {
+  if (store_lost_ || store_.is_current()) return;
+  store_lost_ = true;
+  log_error(
+      "{} was removed or made anew: commands do not reach this daemon any more, and what is in force stays; restart "
+      "it, its flows are kept",
+      name_.path());
+}
+
 void Daemon::adopt(const StoredConfig& stored) {
   if (stored.generation <= snapshots_->current().generation) return;
   auto next = with_options(stored.config);
