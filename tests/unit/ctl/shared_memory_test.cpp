@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <thread>
 
+#include "tests/unit/ctl/shm_store.h"
 #include "tests/unit/ctl/shm_test_dir.h"
 #include "user/ctl/config_wire.h"
 
@@ -17,68 +18,7 @@ namespace {
 
 using Access = ConfigStore::Access;
 
-#include "tests/unit/ctl/config_v1.inc"
-
-// A file that the last xdplb of layout 1 left.
-void make_v1_file(const ShmName& name) {
-  constexpr off_t kFileBytes = 4096 + (32 << 20);
-  const UniqueFd fd(::open(name.path().c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
-  REQUIRE(::ftruncate(fd.get(), kFileBytes) == 0);
-  REQUIRE(::pwrite(fd.get(), kV1Header, sizeof kV1Header, 0) == sizeof kV1Header);
-  REQUIRE(::pwrite(fd.get(), kV1Slot, sizeof kV1Slot, 4096 + (16 << 20)) == sizeof kV1Slot);
-}
-
-uint32_t layout_of(const ShmName& name) {
-  uint32_t layout = 0;
-  const UniqueFd fd(::open(name.path().c_str(), O_RDONLY | O_CLOEXEC));
-  REQUIRE(::pread(fd.get(), &layout, sizeof layout, 8) == sizeof layout);
-  return layout;
-}
-
-ConfigStore make_store(const ShmName& name, uint32_t targets = 4) {
-  auto store = ConfigStore::create(name, make_default_config(997, targets));
-  REQUIRE(store);
-  return std::move(*store);
-}
-
-// Overwrites bytes of the file behind the store's back.
-void poke(const ShmName& name, uint64_t offset, std::string_view bytes) {
-  const UniqueFd fd(::open(name.path().c_str(), O_RDWR | O_CLOEXEC));
-  REQUIRE(::pwrite(fd.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset)) ==
-          static_cast<ssize_t>(bytes.size()));
-}
-
-Result<void> activate_first(Config& config) {
-  config.targets[0].state = TargetState::active;
-  config.targets[0].mac = MacAddr{{2, 0, 0, 0, 0, 1}};
-  return {};
-}
-
-std::string open_error(const ShmName& name) {
-  const auto store = ConfigStore::open(name, Access::read);
-  return store ? "" : store.error().message;
-}
-
 }  // namespace
-
-TEST_CASE("shared memory: names that could leave the directory are refused") {
-  for (const char* bad :
-       {"", ".", "..", ".hidden", "a/b", "../x", "a b", "a\n", "123456789012345678901234567890123"}) {
-    CAPTURE(bad);
-    CHECK_FALSE(ShmName::parse(bad));
-  }
-  CHECK(ShmName::parse("xdplb").value().path(".stats") == "/dev/shm/xdplb.stats");
-}
-
-TEST_CASE("shared memory: a name that is the file of another one is refused") {
-  for (const char* bad : {"xdplb.flows", "xdplb.stats", "a.b.flows"}) {
-    CAPTURE(bad);
-    CHECK_FALSE(ShmName::parse(bad));
-  }
-  CHECK(ShmName::parse("xdplb.flows").error().message ==
-        "Invalid shared memory name [xdplb.flows]: what ends in .flows goes with the name before it");
-  CHECK(ShmName::parse("flows.stats2"));
-}
 
 TEST_CASE("shared memory: what was created is read back, 0600 and sparse") {
   const ShmTestDir dir;
@@ -273,130 +213,6 @@ TEST_CASE("shared memory: removed or replaced while open") {
   CHECK_FALSE(store.is_current());
   CHECK(store.read());  // the daemon's copy of what it follows stays readable
   CHECK(open_error(dir.name()).empty());
-}
-
-TEST_CASE("shared memory: a file of layout 1 is read, and changed in its own layout, until a daemon starts") {
-  const ShmTestDir dir;
-  make_v1_file(dir.name());
-  auto store = ConfigStore::open(dir.name(), Access::write);
-  REQUIRE(store);
-  const auto before = store->read();
-  REQUIRE(before);
-  CHECK(before->generation == 1);
-  CHECK(before->config.services[1].name == "web");
-  CHECK(before->config.targets[1].state == TargetState::draining);
-
-  REQUIRE(store->update(activate_first).value() == 2);
-  CHECK(layout_of(dir.name()) == 1);
-  CHECK(store->read()->config.targets[0].state == TargetState::active);
-  // The origin is forgotten, marks are refused.
-  CHECK(store
-            ->update([](Config& config) -> Result<void> {
-              config.origin.file = "/etc/lb.json";
-              return {};
-            })
-            .value() == 2);
-  const auto refused = store->update([](Config& config) -> Result<void> {
-    config.targets[0].by_hand = ByHand{};
-    return {};
-  });
-  REQUIRE_FALSE(refused);
-  CHECK(
-      refused.error().message ==
-      "the mark by hand of target \"0\" has no room in layout 1 of the shared memory, that of the daemon that runs: "
-      "restart the daemon (no flow is lost), then try again");
-
-  const Config in_force = store->read()->config;
-  auto elsewhere = ConfigStore::open(dir.name(), Access::write);
-  REQUIRE(elsewhere);
-  REQUIRE(elsewhere->upgrade_layout());
-  CHECK(layout_of(dir.name()) == kConfigLayoutVersion);
-  CHECK(store->read()->generation == 3);
-  CHECK(store->read()->config == in_force);
-  REQUIRE(elsewhere->upgrade_layout());
-  CHECK(store->generation().value() == 3);
-  CHECK(store->update([](Config& config) -> Result<void> {
-    config.targets[0].by_hand = ByHand{};
-    return {};
-  }));
-}
-
-TEST_CASE("shared memory: files that are not ours, or not whole, are errors with a way out") {
-  const ShmTestDir dir;
-  const ShmName name = dir.name();
-  CHECK(open_error(name) == "There is no shared memory " + name.path() + ": run `xdplb init --shm=test` first");
-  CHECK(open_error(dir.name("xdplb")).ends_with(": run `xdplb init` first"));
-
-  SECTION("a symbolic link") {
-    REQUIRE(::symlink("/etc/passwd", name.path().c_str()) == 0);
-    CHECK(open_error(name) == name.path() + " is a symbolic link: refused");
-  }
-  SECTION("a directory") {
-    REQUIRE(::mkdir(name.path().c_str(), 0700) == 0);
-    CHECK(open_error(name) == name.path() + " is not a regular file: refused");
-  }
-  SECTION("a FIFO does not hold us up") {
-    REQUIRE(::mkfifo(name.path().c_str(), 0600) == 0);
-    CHECK(open_error(name) == name.path() + " is not a regular file: refused");
-  }
-  SECTION("writable by others") {
-    make_store(name);
-    REQUIRE(::chmod(name.path().c_str(), 0622) == 0);
-    CHECK(open_error(name).find("has mode 0622") != std::string::npos);
-  }
-  SECTION("empty") {
-    UniqueFd(::open(name.path().c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-    CHECK(open_error(name).find("is cut short") != std::string::npos);
-    CHECK(open_error(name).find("xdplb clean --force --shm=test") != std::string::npos);
-  }
-  SECTION("something else") {
-    make_store(name);
-    poke(name, 0, "#!/bin/sh");
-    CHECK(open_error(name).find("is not a configuration of xdplb") != std::string::npos);
-  }
-  SECTION("another layout") {
-    make_store(name);
-    poke(name, 8, "\x63");
-    CHECK(open_error(name).find("has layout 99, this xdplb knows layouts 1 to 2") != std::string::npos);
-  }
-  SECTION("cut short") {
-    make_store(name);
-    REQUIRE(::truncate(name.path().c_str(), 5000) == 0);
-    CHECK(open_error(name).find("has 5000 bytes") != std::string::npos);
-  }
-  SECTION("cut short while in use: an error, no signal") {
-    const auto store = make_store(name);
-    REQUIRE(::truncate(name.path().c_str(), 0) == 0);
-    CHECK_FALSE(store.generation());
-    CHECK_FALSE(store.read());
-  }
-  SECTION("no valid generation") {
-    const auto store = make_store(name);
-    poke(name, 64, std::string(16, '\0'));
-    REQUIRE_FALSE(store.read());
-    CHECK(store.read().error().message.find("does not say which generation") != std::string::npos);
-  }
-}
-
-TEST_CASE("shared memory: a flipped byte anywhere in the slot is found") {
-  const ShmTestDir dir;
-  const auto store = make_store(dir.name());
-  constexpr uint64_t kSlot1 = 4096 + (16 << 20);
-  const UniqueFd fd(::open(dir.name().path().c_str(), O_RDWR | O_CLOEXEC));
-  uint64_t body_bytes = 0;
-  REQUIRE(::pread(fd.get(), &body_bytes, sizeof body_bytes, kSlot1 + 8) == sizeof body_bytes);
-  REQUIRE(body_bytes > 100);
-  for (uint64_t i = 0; i < 24 + body_bytes; ++i) {
-    const auto offset = static_cast<off_t>(kSlot1 + (i < 24 ? i : i + 40));
-    uint8_t byte = 0;
-    REQUIRE(::pread(fd.get(), &byte, 1, offset) == 1);
-    const uint8_t flipped = byte ^ 0x41;
-    REQUIRE(::pwrite(fd.get(), &flipped, 1, offset) == 1);
-    CAPTURE(i);
-    REQUIRE_FALSE(store.read());
-    REQUIRE(::pwrite(fd.get(), &byte, 1, offset) == 1);
-  }
-  CHECK(store.read());
 }
 
 }  // namespace xdplb
