@@ -32,7 +32,7 @@ Port::Port(PortId id, FrameArea area, PortRings rings, PortKernel& kernel, Frame
       completion_(std::move(rings.completion)),
       kernel_(kernel),
       pool_(pool),
-      rx_frames_max_((fill_ ? fill_->size() : 0) + (rx_ ? rx_->size() : 0)),
+      rx_frames_max_((fill_ ? (zero_copy_ ? fill_->size() : kMaxBatch) : 0) + (rx_ ? rx_->size() : 0)),
       rx_outstanding_(rings.prefilled) {
   XDPLB_CHECK(id.value < kMaxPortsPerWorker);
   XDPLB_CHECK(!tx_ || completion_);

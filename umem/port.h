@@ -101,7 +101,7 @@ class alignas(kLineBytes) Port {
   // True if the ledger knows exactly the frames that the port counts. Walks over all frames.
   [[nodiscard]] bool conserved() const;
 
-  static constexpr uint32_t kKicksMax = 2 * kMaxBatch / 32;  // twice a batch: copy mode sends 32 packets a call
+  static constexpr uint32_t kKicksMax = 32;  // copy mode sends 32 packets a call: four batches
   static constexpr uint64_t kRetryAgainNs = 50'000;
   static constexpr uint64_t kRetryNoMemoryNs = 200'000;
   static constexpr uint64_t kRetryDownNs = 10'000'000;

@@ -1,7 +1,7 @@
 // Sizing: how many entries the rings have and how many frames a worker needs, as a sum whose every line names who
 // may have that many at once. Pure functions; the daemon prints the sum at start.
 //
-// The sum is exact, not a guess: a Port never lets the kernel have more than these (umem/port.h), so the pool is
+// The sum is no guess: a Port never lets the kernel have more than these (umem/port.h), so the pool is
 // never empty while a fill ring has room, whatever the peers, the drivers or the fragments do.
 #pragma once
 

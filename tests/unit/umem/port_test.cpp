@@ -8,6 +8,7 @@
 
 using namespace xdplb;
 using xdplb::testing::FakePort;
+using xdplb::testing::FakePortOptions;
 using xdplb::testing::Rig;
 
 TEST_CASE("a packet goes from the fill ring to the wire and its frame comes back") {
@@ -48,6 +49,21 @@ TEST_CASE("the receive side never has more than fill ring plus RX ring") {
   CHECK(rig.port.rx_outstanding() == 128);
   CHECK(rig.port.refill() == 0);
   CHECK(rig.all_accounted());
+}
+
+TEST_CASE("in copy mode no more frames than the RX ring needs, a driver gets both rings full") {
+  const bool zero_copy = GENERATE(false, true);
+  const FakePortOptions sizes{.rx_size = 1024, .fill_size = 1024, .tx_size = 0, .zero_copy = zero_copy};
+  std::vector<std::byte> memory(4096 * size_t{kFrameBytes});
+  const FrameArea area(memory);
+  FramePool pool(4096);
+  FakePort kernel(area, sizes);
+  Port port(PortId{0}, area, kernel.rings(), kernel, pool);
+  port.refill();
+  while (kernel.deliver(std::vector<std::byte>(60))) port.refill();
+  // In both the RX ring can be full, which is what counts.
+  CHECK(kernel.rx_queued() == 1024);
+  CHECK(port.rx_outstanding() == 1024 + (zero_copy ? 1024 : kMaxBatch));
 }
 
 TEST_CASE("a refill takes what the pool has, and says that it was too little") {
