@@ -198,7 +198,7 @@ Action setup_lb(CLI::App& app) {
              "SCHED_FIFO priority of the workers, with --poll; 0: off");
   app.add_option("--tx", words->tx, "way out: auto, xsk (TX ring), live (XDP frames without a socket buffer)")
       ->capture_default_str();
-  add_number(app, "--batch", lb.batch, {1, kMaxBatch}, "packets a worker takes at once");
+  add_number(app, "--batch", lb.batch, {1, kMaxTurn}, "packets of a queue in a turn of its worker");
   constexpr Numbers kRing{64, 65536, "a power of two from 64 to 65536", is_ring_size};
   add_number(app, "--rx-ring", lb.rx_ring, kRing, "entries of RX and fill rings (by the number of queues)")
       ->default_str("");

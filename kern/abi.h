@@ -117,36 +117,44 @@ struct xdplb_setup {
 };
 
 /* Live-frame transmit (xdp_egress_live, xdp_vip_live). A worker stages packets and calls BPF_PROG_TEST_RUN with
- * BPF_F_TEST_XDP_LIVE_FRAMES, `repeat` = packets left; each repetition sends the packet at `tail`. The call names its
+ * BPF_F_TEST_XDP_LIVE_FRAMES, `repeat` = packets left; each repetition sends the next packet. The call names its
  * worker by the length of its input, XDPLB_LIVE_RUN_BYTES + worker: the only part of a live frame that the kernel
  * restores before each repetition. Where it returns early (EINTR, ENOMEM), a further call continues at tail. */
 enum {
-  XDPLB_LIVE_PACKETS = 512, /* staged by a worker */
   XDPLB_LIVE_RUN_BYTES = 64,
   XDPLB_LIVE_WORKERS = 256,
+  XDPLB_STAGE_BYTES = 1 << 20, /* of a worker */
 };
 
-/* Value of xdp_live_map (array, mmapable): entry w belongs to worker w. Written by the worker before the call; tail
- * and refused by the program during it. */
+/* Value of xdp_live_map (array, mmapable): entry w belongs to worker w. Written by the worker before the call; tail,
+ * next_at and refused by the program during it. */
 struct xdplb_live_run {
   __u32 armed;   /* 1 from before the call until after it */
   __u32 ifindex; /* the egress device */
   __u32 count;   /* packets staged */
   __u32 tail;    /* packets taken from the stage: sent, or refused */
   __u64 refused; /* packets whose length is impossible, or that the kernel had no room for, since ever */
-  __u64 reserved[5];
+  __u32 next_at; /* where the packet at tail is staged, in bytes */
+  __u32 reserved32;
+  __u64 reserved[4];
 };
 XDPLB_ABI_ASSERT(sizeof(struct xdplb_live_run) == 64, "a cache line a worker");
 
-/* Value of xdp_stage_map (array, mmapable): packet i of worker w is entry w * XDPLB_LIVE_PACKETS + i. Whoever loads
- * the program sets max_entries to workers * XDPLB_LIVE_PACKETS. Longer frames do not fit a live frame's page in any
+/* A staged packet. The next one follows `stride` bytes later, as soon as the length allows: a stage that is read from
+ * one end to the other is one that the processor fetches ahead. Longer frames do not fit a live frame's page in any
  * case that matters, and go by XSK. */
 struct xdplb_staged {
   __u32 len_bytes;
-  __u32 reserved[3];
-  __u8 bytes[2032];
+  __u32 stride; /* a multiple of 8 */
+  __u8 bytes[2040];
 };
-XDPLB_ABI_ASSERT(sizeof(struct xdplb_staged) == 2048, "two to a page");
+XDPLB_ABI_ASSERT(sizeof(struct xdplb_staged) == 2048, "the longest");
+
+/* Value of xdp_stage_map (array, mmapable): entry w belongs to worker w. Whoever loads the program sets max_entries
+ * to the number of workers. A packet begins no later than XDPLB_STAGE_BYTES - sizeof(struct xdplb_staged). */
+struct xdplb_stage {
+  __u8 bytes[XDPLB_STAGE_BYTES];
+};
 
 enum { XDPLB_ABI_VERSION = 1 };
 

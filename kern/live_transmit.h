@@ -23,9 +23,9 @@ struct {
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
-  __uint(max_entries, 1); /* set before loading: a MiB per worker */
+  __uint(max_entries, 1); /* set before loading: the number of workers */
   __type(key, __u32);
-  __type(value, struct xdplb_staged);
+  __type(value, struct xdplb_stage);
 } xdp_stage_map SEC(".maps");
 
 enum { XDPLB_LOOPBACK_IFINDEX = 1 /* in every network namespace; what a test run without a context reports */ };
@@ -59,8 +59,7 @@ static __always_inline int xdplb_fill_short(struct xdp_md* ctx, struct xdplb_sta
 }
 
 /* Turns the live frame into the staged packet. The page carries an earlier packet's bytes: all of it is written. */
-static __always_inline int xdplb_fill(struct xdp_md* ctx, struct xdplb_staged* staged) {
-  __u64 len_bytes = *(volatile __u32*)&staged->len_bytes; /* once: user space may write to it */
+static __always_inline int xdplb_fill(struct xdp_md* ctx, struct xdplb_staged* staged, __u64 len_bytes) {
   if (len_bytes < 14) return -1;
   __asm__ volatile("" : "+r"(len_bytes)); /* two comparisons: folded into one, the verifier loses the bounds */
   if (len_bytes > sizeof staged->bytes) return -1;
@@ -70,13 +69,16 @@ static __always_inline int xdplb_fill(struct xdp_md* ctx, struct xdplb_staged* s
 }
 
 static __always_inline int xdplb_live_transmit(struct xdp_md* ctx, struct xdplb_live_run* run, __u32 worker) {
-  const __u32 tail = run->tail;
-  __u32 index = worker * XDPLB_LIVE_PACKETS + tail;
+  struct xdplb_stage* stage = bpf_map_lookup_elem(&xdp_stage_map, &worker);
   struct xdplb_staged* staged;
-  if (tail >= run->count || tail >= XDPLB_LIVE_PACKETS) return XDP_DROP;
-  run->tail = tail + 1;
-  staged = bpf_map_lookup_elem(&xdp_stage_map, &index);
-  if (!staged || xdplb_fill(ctx, staged) != 0) {
+  __u64 at = *(volatile __u32*)&run->next_at; /* once, as the length: user space may write to them */
+  __u64 len_bytes;
+  if (!stage || run->tail >= run->count || at > sizeof *stage - sizeof *staged) return XDP_DROP;
+  staged = (struct xdplb_staged*)(stage->bytes + at);
+  len_bytes = *(volatile __u32*)&staged->len_bytes;
+  run->tail++;
+  run->next_at = (__u32)at + staged->stride;
+  if (xdplb_fill(ctx, staged, len_bytes) != 0) {
     run->refused++;
     return XDP_DROP;
   }

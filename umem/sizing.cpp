@@ -20,7 +20,7 @@ FrameSum worker_frames(const WorkerShape& shape) {
       .completion = shape.tx_ports * shape.rings.completion,
       .tx_only_fill = shape.zero_copy ? shape.tx_only_ports * kTxOnlyFill : 0,
       .peers = shape.peer_ports * 2 * kPeerTx,
-      .batch = shape.batch_max,
+      .batch = kMaxBatch,
       .held = shape.held_max,
   };
 }

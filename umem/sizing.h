@@ -42,7 +42,6 @@ struct WorkerShape {
   uint32_t peer_ports = 0;     // of the rx_ports, those that send to other balancers; none of the tx_ports
   bool zero_copy = true;       // may any of them be zero copy?
   RingSizes rings{};
-  uint32_t batch_max = kMaxBatch;
   uint32_t held_max = 0;  // fragments that wait for the first
 };
 

@@ -34,38 +34,47 @@ void* map_memory(int fd, size_t len_bytes) {
 
 }  // namespace
 
-LiveRig::LiveRig(uint32_t workers, const EmbeddedObject& object)
-    : stage_bytes_(size_t{workers} * XDPLB_LIVE_PACKETS * sizeof(xdplb_staged)) {
+LiveRig::LiveRig(uint32_t workers, const EmbeddedObject& object) : stages_bytes_(workers * sizeof(xdplb_stage)) {
   object_.reset(bpf_object__open_mem(object.bytes.data(), object.bytes.size(), nullptr));
   REQUIRE(object_);
   bpf_program* program = bpf_object__find_program_by_name(object_.get(), object.program);
   bpf_map* stage = bpf_object__find_map_by_name(object_.get(), "xdp_stage_map");
-  REQUIRE(bpf_map__set_max_entries(stage, workers * XDPLB_LIVE_PACKETS) == 0);
+  REQUIRE(bpf_map__set_max_entries(stage, workers) == 0);
   REQUIRE(bpf_object__load(object_.get()) == 0);
   program_fd_ = bpf_program__fd(program);
   const int runs_fd = bpf_object__find_map_fd_by_name(object_.get(), "xdp_live_map");
   runs_ = static_cast<xdplb_live_run*>(map_memory(runs_fd, XDPLB_LIVE_WORKERS * sizeof(xdplb_live_run)));
-  stage_ = static_cast<xdplb_staged*>(map_memory(bpf_map__fd(stage), stage_bytes_));
+  stages_ = static_cast<xdplb_stage*>(map_memory(bpf_map__fd(stage), stages_bytes_));
   REQUIRE(bpf_xdp_attach(test_devices().first, program_fd_, 0, nullptr) == 0);
   far_end_ = packet_socket(test_devices().second);
 }
 
 LiveRig::~LiveRig() {
   munmap(runs_, XDPLB_LIVE_WORKERS * sizeof(xdplb_live_run));
-  munmap(stage_, stage_bytes_);
+  munmap(stages_, stages_bytes_);
 }
 
 void LiveRig::stage(uint32_t worker, const std::vector<frames::Bytes>& frames) {
-  REQUIRE(frames.size() <= XDPLB_LIVE_PACKETS);
-  for (uint32_t i = 0; i < frames.size(); i++) {
-    xdplb_staged& slot = staged(worker, i);
-    REQUIRE(frames[i].size() <= sizeof slot.bytes);
-    slot.len_bytes = static_cast<uint32_t>(frames[i].size());
-    std::memcpy(slot.bytes, frames[i].data(), frames[i].size());
+  size_t at = 0;
+  for (const frames::Bytes& frame : frames) {
+    xdplb_staged slot;
+    REQUIRE(frame.size() <= sizeof slot.bytes);
+    slot.len_bytes = static_cast<uint32_t>(frame.size());
+    slot.stride = static_cast<uint32_t>(offsetof(xdplb_staged, bytes) + frame.size() + 7) & ~7u;
+    std::memcpy(slot.bytes, frame.data(), frame.size());
+    REQUIRE(at <= sizeof(xdplb_stage) - sizeof slot);
+    std::memcpy(stages_[worker].bytes + at, &slot, slot.stride);
+    at += slot.stride;
   }
   runs_[worker].ifindex = static_cast<uint32_t>(test_devices().first);
   runs_[worker].count = static_cast<uint32_t>(frames.size());
-  runs_[worker].tail = 0;
+  runs_[worker].tail = runs_[worker].next_at = 0;
+}
+
+xdplb_staged& LiveRig::staged(uint32_t worker, uint32_t packet) {
+  uint8_t* at = stages_[worker].bytes;
+  while (packet-- != 0) at += reinterpret_cast<xdplb_staged*>(at)->stride;
+  return *reinterpret_cast<xdplb_staged*>(at);
 }
 
 int LiveRig::call(uint32_t worker, uint32_t repeat, uint32_t batch) {

@@ -29,9 +29,7 @@ class LiveRig {
   LiveRig& operator=(const LiveRig&) = delete;
 
   [[nodiscard]] xdplb_live_run& run(uint32_t worker) { return runs_[worker]; }
-  [[nodiscard]] xdplb_staged& staged(uint32_t worker, uint32_t packet) {
-    return stage_[worker * XDPLB_LIVE_PACKETS + packet];
-  }
+  [[nodiscard]] xdplb_staged& staged(uint32_t worker, uint32_t packet);
   void stage(uint32_t worker, const std::vector<frames::Bytes>& frames);
 
   // One call for `repeat` packets. Returns 0 or a negative errno. Any thread; no two for one worker.
@@ -53,8 +51,8 @@ class LiveRig {
   std::unique_ptr<bpf_object, Close> object_;
   int program_fd_ = -1;
   xdplb_live_run* runs_ = nullptr;
-  xdplb_staged* stage_ = nullptr;
-  size_t stage_bytes_ = 0;
+  xdplb_stage* stages_ = nullptr;
+  size_t stages_bytes_ = 0;
   UniqueFd far_end_;
 };
 

@@ -184,12 +184,20 @@ TEST_CASE("live: only when armed, and no more than was staged") {
     CHECK(rig.receive(5) == batch);
     CHECK(rig.is_silent());
   }
-  SECTION("a count beyond the stage is not believed") {
+  SECTION("a place beyond the stage is not believed") {
+    const uint32_t beyond = GENERATE(uint32_t{sizeof(xdplb_stage) - sizeof(xdplb_staged) + 1}, 0xffffffffu);
     rig.run(0).count = 100'000;
-    rig.run(0).tail = XDPLB_LIVE_PACKETS;
+    rig.run(0).next_at = beyond;
     rig.run(0).armed = 1;
     CHECK(rig.call(0, 5) == 0);
-    CHECK(rig.run(0).tail == XDPLB_LIVE_PACKETS);
+    CHECK(rig.run(0).tail == 0);
+    CHECK(rig.is_silent());
+  }
+  SECTION("nor is the way to one: what comes before leaves") {
+    rig.staged(0, 2).stride = 0xffffff00;
+    rig.run(0).armed = 1;
+    CHECK(rig.call(0, 5) == 0);
+    CHECK(rig.receive(3) == std::vector<Bytes>(batch.begin(), batch.begin() + 3));
     CHECK(rig.is_silent());
   }
 }
@@ -199,7 +207,7 @@ TEST_CASE("live: an impossible length is refused and harms no other packet") {
   LiveRig rig(1);
   std::vector<Bytes> batch = numbered_batch(0, 0, 12);
   rig.stage(0, batch);
-  const std::pair<uint32_t, uint32_t> impossible[] = {{2, 0}, {5, 13}, {6, 2033}, {9, 0xffffffff}};
+  const std::pair<uint32_t, uint32_t> impossible[] = {{2, 0}, {5, 13}, {6, 2041}, {9, 0xffffffff}};
   for (const auto& [packet, len_bytes] : impossible) rig.staged(0, packet).len_bytes = len_bytes;
   rig.send(0);
   CHECK(rig.run(0).refused == 4);
@@ -234,7 +242,7 @@ TEST_CASE("what a live frame costs", "[.][bench]") {
       rig.stage(0, std::vector<Bytes>(count, ether(LiveRig::kEtherType, Bytes(len_bytes - 14))));
       std::vector<uint64_t> calls_ns;
       for (int round = 0; round < 101; round++) {
-        rig.run(0).tail = 0;
+        rig.run(0).tail = rig.run(0).next_at = 0;
         const uint64_t start_ns = monotonic_ns();
         rig.send(0);
         calls_ns.push_back(monotonic_ns() - start_ns);

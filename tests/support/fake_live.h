@@ -2,13 +2,15 @@
 //
 //   FakeLive fake;
 //   LiveTransmit live(fake.run_word(), fake.stage(), 7, 1518, TxChoice::live, fake);
-//   live.send(area, packets);
+//   live.stage(area, packets);
+//   live.send_staged();
 //   fake.take_sent()                 // the packets' bytes, in order
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
@@ -20,7 +22,7 @@ namespace xdplb::testing {
 class FakeLive : public LiveKernel {
  public:
   [[nodiscard]] xdplb_live_run& run_word() { return run_; }
-  [[nodiscard]] std::span<xdplb_staged> stage() { return stage_; }
+  [[nodiscard]] xdplb_stage& stage() { return *stage_; }
 
   // The next call ends after `packets`, with this errno. Calls made so are taken in order.
   void end_early(uint32_t packets, int sys_errno) { ends_.emplace_back(packets, sys_errno); }
@@ -44,7 +46,10 @@ class FakeLive : public LiveKernel {
 
  private:
   void take_one() {
-    const xdplb_staged& staged = stage_[run_.tail++];
+    XDPLB_CHECK(run_.next_at <= sizeof(xdplb_stage) - sizeof(xdplb_staged) && run_.next_at % 8 == 0);
+    const auto& staged = *reinterpret_cast<const xdplb_staged*>(stage_->bytes + run_.next_at);
+    ++run_.tail;
+    run_.next_at += staged.stride;
     if (refuse_ != 0 || staged.len_bytes < kLiveFrameMin || staged.len_bytes > kLiveFrameMax) {
       refuse_ -= refuse_ != 0 ? 1 : 0;
       ++run_.refused;
@@ -55,7 +60,7 @@ class FakeLive : public LiveKernel {
   }
 
   xdplb_live_run run_ = {};
-  std::vector<xdplb_staged> stage_ = std::vector<xdplb_staged>(XDPLB_LIVE_PACKETS);
+  std::unique_ptr<xdplb_stage> stage_ = std::make_unique<xdplb_stage>();
   std::deque<std::pair<uint32_t, int>> ends_;
   std::vector<std::vector<std::byte>> sent_;
   uint32_t refuse_ = 0;

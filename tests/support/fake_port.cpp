@@ -158,6 +158,7 @@ std::vector<FakePort::Packet> FakePort::take_sent() {
 
 Kick FakePort::kick_tx() {
   ++tx_kicks_;
+  on_tx_kick_();
   XDPLB_CHECK(tx_ != nullptr);  // a real socket without a TX ring says ENOBUFS for ever
   XDPLB_CHECK(tx_->used() <= tx_->size);
   if (tx_failures_ != 0) {

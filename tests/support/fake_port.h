@@ -20,6 +20,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -73,6 +74,8 @@ class FakePort : public PortKernel {
   void fail_rx_kicks(int sys_errno, uint32_t times);
   // A queue beyond the device's transmit queues: kicks succeed and do nothing.
   void set_deaf(bool deaf) { deaf_ = deaf; }
+  // Called before each kick is served.
+  void on_tx_kick(std::function<void()> see) { on_tx_kick_ = std::move(see); }
   // Raises or lowers the TX ring's flag (up from the start, as in copy mode).
   void set_tx_need_wakeup(bool on);
 
@@ -118,6 +121,7 @@ class FakePort : public PortKernel {
   int tx_errno_ = 0;
   int rx_errno_ = 0;
   bool deaf_ = false;
+  std::function<void()> on_tx_kick_ = [] {};
   uint64_t rx_lost_ = 0;
   uint64_t tx_dropped_ = 0;
   uint64_t tx_invalid_ = 0;

@@ -14,7 +14,7 @@ namespace xdplb {
 namespace {
 
 constexpr MapShape kRunsShape{BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(xdplb_live_run)};
-constexpr MapShape kStageShape{BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(xdplb_staged)};
+constexpr MapShape kStageShape{BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(xdplb_stage)};
 constexpr size_t kRunsBytes = XDPLB_LIVE_WORKERS * sizeof(xdplb_live_run);
 // Frames of one round inside a call. The kernel's default; 256 is slower.
 constexpr uint32_t kRoundPackets = 64;
@@ -43,7 +43,7 @@ int LiveProgram::Call::run(uint32_t repeat) {
 Result<UniqueFd> LiveProgram::load(bpf_object* object, uint32_t workers) {
   bpf_map* stage = bpf_object__find_map_by_name(object, "xdp_stage_map");
   XDPLB_CHECK(stage != nullptr);
-  bpf_map__set_max_entries(stage, workers * XDPLB_LIVE_PACKETS);
+  bpf_map__set_max_entries(stage, workers);
   auto prog = load_bpf_object(object);
   if (!prog) return fail_errno(prog.error().sys_errno, "live frames need kernel 5.18, and root to load them");
   return prog;
@@ -58,7 +58,7 @@ Result<std::unique_ptr<LiveProgram>> LiveProgram::of_program(int prog_fd) {
     if (map.shape == kRunsShape && map.entries_max == XDPLB_LIVE_WORKERS) runs_fd = map.fd.get();
     if (map.shape != kStageShape) continue;
     stage_fd = map.fd.get();
-    workers = map.entries_max / XDPLB_LIVE_PACKETS;
+    workers = map.entries_max;
   }
   if (runs_fd < 0 || workers == 0) return fail("the program has no room for live frames");
   std::unique_ptr<LiveProgram> live(new LiveProgram());
@@ -70,22 +70,20 @@ Result<std::unique_ptr<LiveProgram>> LiveProgram::of_program(int prog_fd) {
   return live;
 }
 
-Result<void> LiveProgram::map_arrays(int runs_fd, int stage_fd, uint32_t workers) {
+Result<void> LiveProgram::map_arrays(int runs_fd, int stages_fd, uint32_t workers) {
   auto runs = map_shared(runs_fd, kRunsBytes);
   if (!runs) return runs.error();
   runs_ = static_cast<xdplb_live_run*>(*runs);
-  const size_t stage_bytes = size_t{workers} * XDPLB_LIVE_PACKETS * sizeof(xdplb_staged);
-  auto stage = map_shared(stage_fd, stage_bytes);
-  if (!stage) return stage.error();
-  stage_ = static_cast<xdplb_staged*>(*stage);
-  stage_bytes_ = stage_bytes;
+  auto stages = map_shared(stages_fd, workers * sizeof(xdplb_stage));
+  if (!stages) return stages.error();
+  stages_ = static_cast<xdplb_stage*>(*stages);
   for (uint32_t w = 0; w < workers; ++w) calls_.push_back(std::make_unique<Call>(prog_.get(), w));
   return {};
 }
 
 LiveProgram::~LiveProgram() {
   if (runs_ != nullptr) munmap(runs_, kRunsBytes);
-  if (stage_ != nullptr) munmap(stage_, stage_bytes_);
+  if (stages_ != nullptr) munmap(stages_, calls_.size() * sizeof(xdplb_stage));
 }
 
 Result<void> LiveProgram::try_run() {
@@ -99,10 +97,9 @@ Result<void> LiveProgram::try_run() {
 
 std::unique_ptr<LiveTransmit> LiveProgram::transmit(uint32_t w, const LinkInfo& link, TxChoice choice) {
   XDPLB_CHECK(w < workers());
-  const std::span stage(stage_ + size_t{w} * XDPLB_LIVE_PACKETS, XDPLB_LIVE_PACKETS);
   // What the kernel lets a redirected frame have beyond the MTU.
   const uint32_t frame_max = link.mtu + ETH_HLEN + kVlanTagBytes;
-  return std::make_unique<LiveTransmit>(runs_[w], stage, link.ifindex, frame_max, choice, *calls_[w]);
+  return std::make_unique<LiveTransmit>(runs_[w], stages_[w], link.ifindex, frame_max, choice, *calls_[w]);
 }
 
 }  // namespace xdplb

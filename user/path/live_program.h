@@ -45,12 +45,11 @@ class LiveProgram {
   };
 
   LiveProgram() = default;
-  Result<void> map_arrays(int runs_fd, int stage_fd, uint32_t workers);
+  Result<void> map_arrays(int runs_fd, int stages_fd, uint32_t workers);
 
   UniqueFd prog_;
   xdplb_live_run* runs_ = nullptr;
-  xdplb_staged* stage_ = nullptr;
-  size_t stage_bytes_ = 0;
+  xdplb_stage* stages_ = nullptr;
   std::vector<std::unique_ptr<Call>> calls_;
 };
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
+#include <utility>
 
 #include "user/base/check.h"
 
@@ -22,16 +24,19 @@ void copy_packet(uint8_t* to, const std::byte* from, uint32_t len_bytes) {
   std::memcpy(to + last, from + last, kBlockBytes);
 }
 
+constexpr uint32_t stride_of(uint32_t len_bytes) {
+  return static_cast<uint32_t>(offsetof(xdplb_staged, bytes)) + (len_bytes + 7) / 8 * 8;
+}
+
 }  // namespace
 
-LiveTransmit::LiveTransmit(xdplb_live_run& run, std::span<xdplb_staged> stage, uint32_t ifindex, uint32_t frame_max,
+LiveTransmit::LiveTransmit(xdplb_live_run& run, xdplb_stage& stage, uint32_t ifindex, uint32_t frame_max,
                            TxChoice choice, LiveKernel& kernel)
     : run_(run),
       stage_(stage),
       frame_max_(std::min(frame_max, kLiveFrameMax)),
       from_packets_(choice == TxChoice::live ? 1 : kLiveFromPackets),
       kernel_(kernel) {
-  XDPLB_CHECK(stage.size() >= kMaxBatch);
   run_ = {};
   run_.ifindex = ifindex;
 }
@@ -47,19 +52,27 @@ bool LiveTransmit::takes(std::span<const FrameRef> packets) const {
   return shortest >= kLiveFrameMin && longest <= frame_max_;
 }
 
-uint32_t LiveTransmit::send(const FrameArea& area, std::span<const FrameRef> packets) {
-  for (size_t i = 0; i < packets.size(); ++i) {
-    xdplb_staged& staged = stage_[i];
-    staged.len_bytes = packets[i].len_bytes;
-    copy_packet(staged.bytes, area.at(packets[i].addr), packets[i].len_bytes);
+void LiveTransmit::stage(const FrameArea& area, std::span<const FrameRef> packets) {
+  XDPLB_CHECK(has_room() && packets.size() <= kMaxBatch);
+  uint8_t* at = stage_.bytes + staged_bytes_;
+  for (const FrameRef& packet : packets) {
+    auto* staged = reinterpret_cast<xdplb_staged*>(at);
+    staged->len_bytes = packet.len_bytes;
+    staged->stride = stride_of(packet.len_bytes);
+    copy_packet(staged->bytes, area.at(packet.addr), packet.len_bytes);
+    at += staged->stride;
   }
-  return run_staged(static_cast<uint32_t>(packets.size()));
+  staged_ += static_cast<uint32_t>(packets.size());
+  staged_bytes_ = static_cast<uint32_t>(at - stage_.bytes);
 }
 
-uint32_t LiveTransmit::run_staged(uint32_t count) {
+uint32_t LiveTransmit::send_staged() {
+  const uint32_t count = std::exchange(staged_, 0);
+  staged_bytes_ = 0;
   const uint64_t refused_before = run_.refused;
   run_.count = count;
   run_.tail = 0;
+  run_.next_at = 0;
   run_.armed = 1;
   // A call may end early: a signal, no memory for a page. What was sent is behind the tail and is not sent again.
   uint32_t idle_calls = 0;

@@ -4,9 +4,9 @@
 // XSK transmit in copy mode makes a socket buffer of every packet, some 1.4 us each; live frames cost some 20 us a
 // call and 0.25 us a packet. So a batch goes live from kLiveFromPackets on, and a few packets go by the ring.
 //
-// Packets are copied to the worker's stage, a mapped array of the kernel program, and have left when send() returns:
-// their frames are free at once. It belongs to one worker thread; the control thread says whether the device takes
-// live frames at the time (set_usable), since what is on its other end may change.
+// Packets are copied to the worker's stage, a mapped array of the kernel program: their frames are free at once. What
+// is staged leaves in one call, send_staged(). It belongs to one worker thread; the control thread says whether the
+// device takes live frames at the time (set_usable), since what is on its other end may change.
 #pragma once
 
 #include <atomic>
@@ -37,23 +37,31 @@ class LiveKernel {
 inline constexpr uint32_t kLiveFromPackets = 24;  // fewer are cheaper through the TX ring
 inline constexpr uint32_t kLiveFrameMin = 14;
 inline constexpr uint32_t kLiveFrameMax = sizeof(xdplb_staged::bytes);
-static_assert(kMaxBatch <= XDPLB_LIVE_PACKETS, "a batch fits the stage");
+static_assert(kMaxBatch * sizeof(xdplb_staged) <= XDPLB_STAGE_BYTES, "a batch of the longest fits the stage");
 
 class LiveTransmit {
  public:
   // `run` and `stage` are this worker's part of the mapped arrays and outlive this. The longest frame that the device
   // takes is `frame_max` bytes: the kernel drops longer ones without a word.
-  LiveTransmit(xdplb_live_run& run, std::span<xdplb_staged> stage, uint32_t ifindex, uint32_t frame_max,
-               TxChoice choice, LiveKernel& kernel);
+  LiveTransmit(xdplb_live_run& run, xdplb_stage& stage, uint32_t ifindex, uint32_t frame_max, TxChoice choice,
+               LiveKernel& kernel);
   LiveTransmit(const LiveTransmit&) = delete;
   LiveTransmit& operator=(const LiveTransmit&) = delete;
 
   // Whether these packets should go this way. All do or none, which keeps the order within a flow.
   [[nodiscard]] bool takes(std::span<const FrameRef> packets) const;
 
-  // Copies the packets to the stage and sends them, in order. Returns how many left; what the kernel refused for good
-  // is not among them. The frames are the caller's again, all of them.
-  [[nodiscard]] uint32_t send(const FrameArea& area, std::span<const FrameRef> packets);
+  // Whether the stage has room for a batch of the longest packets behind what it has already.
+  [[nodiscard]] bool has_room() const {
+    return staged_bytes_ <= XDPLB_STAGE_BYTES - kMaxBatch * sizeof(xdplb_staged);
+  }
+
+  // Copies up to kMaxBatch packets to the stage, behind those that wait there. The frames are the caller's again.
+  void stage(const FrameArea& area, std::span<const FrameRef> packets);
+  [[nodiscard]] uint32_t staged() const { return staged_; }  // packets
+
+  // Sends what is staged, in order. Returns how many left; what the kernel refused for good is not among them.
+  [[nodiscard]] uint32_t send_staged();
 
   // Any thread. Not usable: takes() says no.
   void set_usable(bool usable) { usable_.store(usable, std::memory_order_relaxed); }
@@ -63,10 +71,10 @@ class LiveTransmit {
   static constexpr uint32_t kIdleCallsMax = 16;
 
  private:
-  uint32_t run_staged(uint32_t count);
-
   xdplb_live_run& run_;
-  std::span<xdplb_staged> stage_;
+  xdplb_stage& stage_;
+  uint32_t staged_ = 0;
+  uint32_t staged_bytes_ = 0;
   uint32_t frame_max_;
   uint32_t from_packets_;
   LiveKernel& kernel_;

@@ -64,7 +64,7 @@ WorkerParts Replay::parts(const EgressRules& rules) {
   parts.pool = &pool_;
   parts.area = area_;
   parts.rules = rules;
-  parts.batch_max = 1;
+  parts.turn_max = 1;
   parts.steering.flows = &*flows_;
   parts.steering.fragments = fragments_;
   parts.steering.fragment_secret = kFragmentSecret;

@@ -58,7 +58,7 @@ void count_sent(const Batch& batch, uint32_t i, WorkerCounters& counters) {
   }
 }
 
-// Those of batch.out from `taken` on did not leave.
+// Those of batch.out from `taken` on will not leave.
 void drop_out(Batch& batch, uint32_t taken, Reason why) {
   for (uint32_t k = taken; k < batch.out.count; ++k) batch.packets.drop(batch.out.index[k], why);
 }
@@ -70,16 +70,13 @@ bool goes_live(const Egress& egress, std::span<const FrameRef> packets, uint64_t
   return egress.port->tx_queued() == 0;
 }
 
-// Sends batch.out; what the kernel refused becomes a drop. Returns how many left.
-uint32_t send_live(LiveTransmit& live, const FrameArea& area, FramePool& pool, Batch& batch,
-                   WorkerCounters& counters) {
-  const uint32_t sent = live.send(area, batch.out.packets());
-  for (const FrameRef& packet : batch.out.packets().first(sent)) pool.recycle(packet.addr);
-  drop_out(batch, sent, Reason::tx_error);
-  counters.tx.add(sent);
-  counters.tx_live.add(sent);
-  counters.live_batches.add(1);
-  return sent;
+// Stages batch.out, and gives the frames back. Returns how many packets.
+uint32_t stage_live(LiveTransmit& live, const FrameArea& area, FramePool& pool, const Batch& batch,
+                    WorkerCounters& counters) {
+  if (!live.has_room()) send_staged(live, counters);
+  live.stage(area, batch.out.packets());
+  for (const FrameRef& packet : batch.out.packets()) pool.recycle(packet.addr);
+  return batch.out.count;
 }
 
 }  // namespace
@@ -100,13 +97,28 @@ uint32_t queue_out(Port& port, Batch& batch) {
   return taken;
 }
 
+void send_staged(LiveTransmit& live, WorkerCounters& counters) {
+  const uint32_t staged = live.staged();
+  if (staged == 0) return;
+  const uint32_t sent = live.send_staged();
+  if (sent != staged) counters.drop(Reason::tx_error, staged - sent);
+  counters.tx.add(sent);
+  counters.tx_live.add(sent);
+  counters.live_batches.add(1);
+}
+
 void transmit(const Egress& egress, const FrameArea& area, FramePool& pool, Batch& batch, WorkerCounters& counters,
               uint64_t now_ns) {
   PacketColumns& packets = batch.packets;
   gather(batch, Fate::forward);
-  const uint32_t taken = goes_live(egress, batch.out.packets(), now_ns)
-                             ? send_live(*egress.live, area, pool, batch, counters)
-                             : queue_out(*egress.port, batch);
+  uint32_t taken = 0;
+  if (goes_live(egress, batch.out.packets(), now_ns)) {
+    taken = stage_live(*egress.live, area, pool, batch, counters);
+  } else {
+    // Nor must what goes by the ring overtake a batch that is staged.
+    if (egress.live != nullptr && batch.out.count != 0) send_staged(*egress.live, counters);
+    taken = queue_out(*egress.port, batch);
+  }
   for (uint32_t k = 0; k < taken; ++k) count_sent(batch, batch.out.index[k], counters);
   for (uint32_t i = 0; i < batch.count; ++i) {
     if (packets.fate[i] != Fate::drop) continue;

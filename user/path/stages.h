@@ -3,8 +3,8 @@
 //   receive -> parse -> look_up -> find -> decide -> rewrite -> transmit
 //
 // (The three in the middle are user/lb/steer.h.) Each packet carries a Reason; the first stage that finds one drops
-// it, and transmit gives its frame back to the pool. A Batch belongs to one worker thread. No stage calls the kernel
-// but transmit, where a batch leaves as live frames; what moves the rings is the worker's turn (user/path/worker.h).
+// it, and transmit gives its frame back to the pool. A Batch belongs to one worker thread. What calls the kernel is
+// the worker's turn (user/path/worker.h), and transmit where one way out has to be emptied before the other is taken.
 #pragma once
 
 #include <cstdint>
@@ -62,9 +62,12 @@ struct Egress {
   LiveTransmit* live = nullptr;  // may be null
 };
 
-// Sends what is to be forwarded, one way or the other as a whole, gives what is dropped back to the pool, and counts
-// both. What is to be held stays in the batch.
+// Queues or stages what is to be forwarded, one way or the other as a whole, gives what is dropped back to the pool,
+// and counts both. What is to be held stays in the batch.
 void transmit(const Egress& egress, const FrameArea& area, FramePool& pool, Batch& batch, WorkerCounters& counters,
               uint64_t now_ns);
+
+// The live frames that are staged leave. At the end of a turn, so that its batches share a call.
+void send_staged(LiveTransmit& live, WorkerCounters& counters);
 
 }  // namespace xdplb

@@ -5,7 +5,7 @@
 namespace xdplb {
 
 Worker::Worker(WorkerParts parts) : parts_(std::move(parts)), steering_(parts_.steering), held_(parts_.held) {
-  XDPLB_CHECK(parts_.batch_max >= 1 && parts_.batch_max <= kMaxBatch);
+  XDPLB_CHECK(parts_.turn_max >= 1 && parts_.turn_max <= kMaxTurn);
   parts_.counters->frames_total.set(parts_.pool->capacity());
   senders_.push_back({parts_.egress});
   for (const WorkerIngress& ingress : parts_.ingress) {
@@ -13,32 +13,47 @@ Worker::Worker(WorkerParts parts) : parts_(std::move(parts)), steering_(parts_.s
   }
 }
 
-bool Worker::turn(uint64_t now_ns) {
+uint32_t Worker::turn(uint64_t now_ns) {
   for (const Sender& sender : senders_) sender.port->reap();
   // A zero-copy driver takes the buffers for what arrives on the egress queue from our fill ring too.
   parts_.egress->refill();
-  bool received = false;
-  batch_was_full_ = false;
-  for (WorkerIngress& ingress : parts_.ingress) {
-    ingress.port->refill();
-    receive(*ingress.port, parts_.area, parts_.batch_max, batch_, *parts_.counters);
-    if (batch_.count == 0) continue;
-    batch_was_full_ |= batch_.count == parts_.batch_max;
-    forward(ingress.to_peers, now_ns);
-    parts_.counters->batches.add(1);
-    received = true;
+  uint32_t received = 0;
+  has_more_ = false;
+  for (const WorkerIngress& ingress : parts_.ingress) {
+    const uint32_t packets = serve(ingress, now_ns);
+    has_more_ |= packets == parts_.turn_max;
+    received += packets;
   }
   if (!held_.empty()) release_fragments(now_ns);
   steering_.end_turn();
+  if (parts_.live != nullptr) send_staged(*parts_.live, *parts_.counters);
   // Also where nothing was received: in copy mode nothing is sent but in this call, and a tail must not wait for the
   // next packet.
-  for (const Sender& sender : senders_) {
-    if (sender.port->tx_queued() != 0) sender.port->kick(now_ns);
-  }
+  kick(now_ns);
   publish_port_counters();
   beat(now_ns);
   sweep_flows(now_ns);
   return received;
+}
+
+uint32_t Worker::serve(const WorkerIngress& ingress, uint64_t now_ns) {
+  uint32_t packets = 0;
+  do {
+    kick(now_ns);  // what is queued already, so that the TX ring has room
+    ingress.port->refill();
+    receive(*ingress.port, parts_.area, std::min(parts_.turn_max - packets, kMaxBatch), batch_, *parts_.counters);
+    if (batch_.count == 0) break;
+    forward(ingress.to_peers, now_ns);
+    packets += batch_.count;
+  } while (batch_.count == kMaxBatch && packets < parts_.turn_max);
+  if (packets != 0) parts_.counters->batches.add(1);
+  return packets;
+}
+
+void Worker::kick(uint64_t now_ns) {
+  for (const Sender& sender : senders_) {
+    if (sender.port->tx_queued() != 0) sender.port->kick(now_ns);
+  }
 }
 
 void Worker::forward(Port* to_peers, uint64_t now_ns) {

@@ -1,9 +1,9 @@
 // Worker: one thread's share of the packet path: some ingress queues, one egress port, and the memory they move.
 //
-// turn() is one round: take back what was sent, refill, receive, decide, rewrite, transmit, kick. It never waits and
-// never allocates. Everything that it is made of is handed in, the clock included, so that a test runs turns over
-// plain memory (tests/support/fake_port.h). Owned by one thread from the first turn to the last; other threads read
-// its WorkerCounters and WorkerEpoch, and nothing else.
+// turn() is one round: take back what was sent; refill, receive, decide, rewrite and transmit, a batch at a time;
+// send what was staged, kick. It never waits and never allocates. Everything that it is made of is handed in, the
+// clock included, so that a test runs turns over plain memory (tests/support/fake_port.h). Owned by one thread from
+// the first turn to the last; other threads read its WorkerCounters and WorkerEpoch, and nothing else.
 //
 // Invariant, between turns: counters.rx == tx + sum(drops) + held.
 #pragma once
@@ -60,7 +60,7 @@ struct WorkerParts {
   FramePool* pool = nullptr;
   FrameArea area;
   EgressRules rules;
-  uint32_t batch_max = 256;  // packets, at most kMaxBatch
+  uint32_t turn_max = kMaxBatch;  // packets of a queue in a turn, at most kMaxTurn
   SteeringParts steering;
   HeldLimits held;
   const SnapshotPublisher* snapshots = nullptr;
@@ -78,11 +78,11 @@ class alignas(kLineBytes) Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // One round. True where packets were received.
-  bool turn(uint64_t now_ns);
+  // One round. Returns how many packets were received.
+  uint32_t turn(uint64_t now_ns);
 
   // Whether the last turn took as many packets from some queue as it may: there are more.
-  [[nodiscard]] bool batch_was_full() const { return batch_was_full_; }
+  [[nodiscard]] bool has_more() const { return has_more_; }
 
   // For how long the thread may sleep, if no packet comes: until the kernel is to be asked again, or a heartbeat is
   // due.
@@ -109,8 +109,11 @@ class alignas(kLineBytes) Worker {
     uint64_t seen_errors = 0;
   };
 
+  // Batches of one queue until it has no more, or its turn is over. Returns how many packets.
+  uint32_t serve(const WorkerIngress& ingress, uint64_t now_ns);
   // A batch that was received, from its frames on. `to_peers`: of the port that it was received by.
   void forward(Port* to_peers, uint64_t now_ns);
+  void kick(uint64_t now_ns);
   // What has been decided: rewrite, transmit, hold.
   void send(const Snapshot& snapshot, Port* to_peers, uint64_t now_ns);
   [[nodiscard]] WorkerObserver* observer() const {
@@ -131,7 +134,7 @@ class alignas(kLineBytes) Worker {
   Steering steering_;
   HeldFragments held_;
   Batch batch_;
-  bool batch_was_full_ = false;
+  bool has_more_ = false;
   uint64_t last_beat_ns_ = 0;
   uint64_t last_sweep_ns_ = 0;
   std::vector<Sender> senders_;  // the egress port, and ingress ports that send to peers

@@ -15,7 +15,6 @@ WorkerShape shape_of(const WorkerRigPlan& plan) {
   shape.peer_ports = static_cast<uint32_t>(
       std::count_if(plan.ingress.begin(), plan.ingress.end(), [](const IngressQueue& in) { return in.to_peers; }));
   shape.rings = plan.rings;
-  shape.batch_max = plan.batch;
   shape.held_max = HeldLimits().frames_max;
   return shape;
 }
@@ -85,7 +84,7 @@ Result<void> WorkerRig::start(BpfMaps& maps, const SnapshotPublisher& snapshots,
   parts.pool = &pool_;
   parts.area = area_;
   parts.rules = plan_.rules;
-  parts.batch_max = plan_.batch;
+  parts.turn_max = plan_.batch;
   parts.steering = std::move(steering);
   parts.snapshots = &snapshots;
   parts.counters = &counters;

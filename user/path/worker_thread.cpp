@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <csignal>
 
 #include <algorithm>
@@ -11,6 +12,8 @@
 
 namespace xdplb {
 namespace {
+
+constexpr unsigned long kTimerSlackNs = 1'000;  // of a pause; the default is as long as the pause
 
 // Signals are the control thread's business.
 class SignalsBlocked {
@@ -84,23 +87,32 @@ bool WorkerThread::join() {
 }
 
 void WorkerThread::run() {
+  prctl(PR_SET_TIMERSLACK, kTimerSlackNs);
   while (!stop_.load(std::memory_order_acquire)) {  // pairs with request_stop()
     const uint64_t start_ns = monotonic_ns();
-    const bool received = worker_->turn(start_ns);
-    const uint64_t now_ns = received ? monotonic_ns() : start_ns;
-    if (received) worker_->parts().counters->busy_ns.add(now_ns - start_ns);
-    wait_after(received, now_ns);
+    const uint32_t packets = worker_->turn(start_ns);
+    const uint64_t now_ns = packets != 0 ? monotonic_ns() : start_ns;
+    if (packets != 0) worker_->parts().counters->busy_ns.add(now_ns - start_ns);
+    wait_after(packets, now_ns);
   }
   drained_ = drain();
   worker_->release_snapshot();
 }
 
-void WorkerThread::wait_after(bool received, uint64_t now_ns) {
-  if (received) {
+// After a turn that found packets.
+uint64_t WorkerThread::pause_ns(uint32_t packets) {
+  busy_turns_ = packets >= kBusyPackets ? busy_turns_ + 1 : 0;
+  if (worker_->has_more()) return 0;
+  if (wait_.coalesce_us != 0) return uint64_t{wait_.coalesce_us} * 1000;
+  return busy_turns_ >= kBusyTurns ? kBusyPauseNs : 0;
+}
+
+void WorkerThread::wait_after(uint32_t packets, uint64_t now_ns) {
+  if (packets != 0) {
     last_packet_ns_ = now_ns;
     empty_turns_ = 0;
-    if (wait_.coalesce_us != 0 && !worker_->batch_was_full()) {
-      const timespec pause = {0, static_cast<long>(wait_.coalesce_us) * 1000};
+    if (const uint64_t ns = pause_ns(packets); ns != 0) {
+      const timespec pause = {0, static_cast<long>(ns)};
       nanosleep(&pause, nullptr);
     }
     return;

@@ -34,6 +34,10 @@ struct Packets {
 
 struct Rig {
   explicit Rig(TxChoice choice) : live(fake.run_word(), fake.stage(), 7, kFrameMax, choice, fake) {}
+  uint32_t send(const Packets& packets) {
+    live.stage(packets.area, packets.refs);
+    return live.send_staged();
+  }
   FakeLive fake;
   LiveTransmit live;
 };
@@ -41,7 +45,7 @@ struct Rig {
 TEST_CASE("live transmit: a full batch leaves in one call, whole and in order") {
   Rig rig(TxChoice::live);
   const Packets packets(kMaxBatch, 1518);
-  CHECK(rig.live.send(packets.area, packets.refs) == kMaxBatch);
+  CHECK(rig.send(packets) == kMaxBatch);
   CHECK(rig.fake.take_sent() == packets.bytes());
   CHECK(rig.fake.calls() == 1);
   CHECK(rig.fake.run_word().armed == 0);
@@ -49,12 +53,32 @@ TEST_CASE("live transmit: a full batch leaves in one call, whole and in order") 
 
 TEST_CASE("live transmit: every length leaves byte for byte") {
   Rig rig(TxChoice::live);
-  Packets packets(300, kLiveFrameMin);
+  Packets packets(kMaxBatch, kLiveFrameMin);
   std::mt19937 random{7};
   for (std::byte& byte : packets.memory) byte = static_cast<std::byte>(random());
-  for (uint32_t i = 0; i < 300; ++i) packets.refs[i].len_bytes = kLiveFrameMin + i;
-  CHECK(rig.live.send(packets.area, packets.refs) == 300);
+  for (uint32_t i = 0; i < kMaxBatch; ++i) packets.refs[i].len_bytes = kLiveFrameMin + i;
+  CHECK(rig.send(packets) == kMaxBatch);
   CHECK(rig.fake.take_sent() == packets.bytes());
+}
+
+TEST_CASE("live transmit: batches that wait for one another leave in one call, in order, as long as there is room") {
+  Rig rig(TxChoice::live);
+  const uint32_t len_bytes = GENERATE(60u, 1514u, kLiveFrameMax);
+  uint32_t batches = 0;
+  std::vector<std::vector<std::byte>> all;
+  for (; rig.live.has_room() && batches < 5; ++batches) {
+    const Packets packets(kMaxBatch - batches, len_bytes);
+    rig.live.stage(packets.area, packets.refs);
+    for (auto& bytes : packets.bytes()) all.push_back(bytes);
+  }
+  CHECK(batches >= 2);
+  CHECK(rig.live.staged() == all.size());
+  CHECK(rig.fake.calls() == 0);
+  CHECK(rig.live.send_staged() == all.size());
+  CHECK(rig.fake.take_sent() == all);
+  CHECK(rig.fake.calls() == 1);
+  CHECK(rig.live.staged() == 0);
+  CHECK(rig.live.has_room());
 }
 
 TEST_CASE("live transmit: auto takes large batches, live all") {
@@ -93,7 +117,7 @@ TEST_CASE("live transmit: an interrupted call goes on where it stopped") {
   const Packets packets(100);
   for (const uint32_t after : {0u, 1u, 50u, 0u, 3u}) rig.fake.end_early(after, EINTR);
   rig.fake.end_early(10, ENOMEM);
-  CHECK(rig.live.send(packets.area, packets.refs) == 100);
+  CHECK(rig.send(packets) == 100);
   CHECK(rig.fake.take_sent() == packets.bytes());
   CHECK(rig.fake.calls() == 7);
 }
@@ -103,11 +127,11 @@ TEST_CASE("live transmit: calls that achieve nothing end, and only what left is 
   const Packets packets(100);
   rig.fake.end_early(40, EINTR);
   for (uint32_t i = 0; i < LiveTransmit::kIdleCallsMax; ++i) rig.fake.end_early(0, ENOMEM);
-  CHECK(rig.live.send(packets.area, packets.refs) == 40);
+  CHECK(rig.send(packets) == 40);
   CHECK(rig.fake.take_sent().size() == 40);
   CHECK(rig.fake.run_word().armed == 0);
   // And the next batch is a new one.
-  CHECK(rig.live.send(packets.area, packets.refs) == 100);
+  CHECK(rig.send(packets) == 100);
   CHECK(rig.fake.take_sent() == packets.bytes());
 }
 
@@ -115,7 +139,7 @@ TEST_CASE("live transmit: an error that will not pass is not tried again") {
   Rig rig(TxChoice::live);
   const Packets packets(100);
   rig.fake.end_early(30, ENODEV);
-  CHECK(rig.live.send(packets.area, packets.refs) == 30);
+  CHECK(rig.send(packets) == 30);
   CHECK(rig.fake.calls() == 1);
 }
 
@@ -124,9 +148,9 @@ TEST_CASE("live transmit: what the program refuses has not left") {
   const Packets packets(100);
   rig.fake.refuse_one();
   rig.fake.refuse_one();
-  CHECK(rig.live.send(packets.area, packets.refs) == 98);
+  CHECK(rig.send(packets) == 98);
   CHECK(rig.fake.take_sent().size() == 98);
-  CHECK(rig.live.send(packets.area, packets.refs) == 100);
+  CHECK(rig.send(packets) == 100);
 }
 
 }  // namespace

@@ -46,6 +46,8 @@ struct RigOptions {
   bool live = false;      // it may send live frames
   bool to_peers = false;  // the ingress port sends, too: to other balancers
   bool one_arm = false;   // and to the targets; with to_peers
+  uint32_t ring = 64;     // entries of each, a power of two
+  uint32_t turn_max = kMaxBatch;
 };
 
 class WorkerTestRig {
@@ -53,25 +55,26 @@ class WorkerTestRig {
   static constexpr uint32_t kFlows = 4096;
 
   explicit WorkerTestRig(const Config& config = two_targets(), const RigOptions& options = {})
-      : flows_(FlowTable::create(flow_memory_.bytes(), kFlows, 42).value()),
+      : memory_(size_t{8} * options.ring * kFrameBytes),
+        flows_(FlowTable::create(flow_memory_.bytes(), kFlows, 42).value()),
         fragments_(fragment_buckets(64)),
         area_(memory_),
-        pool_(kFrames),
-        in_(area_, in_options(options.to_peers)),
-        out_(area_, out_options()),
+        pool_(area_.frames()),
+        in_(area_, in_options(options)),
+        out_(area_, out_options(options)),
         ingress_(PortId{0}, area_, in_.rings(), in_, pool_),
         egress_(PortId{1}, area_, out_.rings(), out_, pool_),
         snapshots_(compile_snapshot(config, 1, nullptr, kFlows)),
         live_(fake_live_.run_word(), fake_live_.stage(), 7, 1518, TxChoice::automatic, fake_live_),
         worker_(parts(options)) {}
 
-  bool turn(uint64_t step_ns = 1'000'000) {
+  uint32_t turn(uint64_t step_ns = 1'000'000) {
     now_ns_ += step_ns;
     return worker_.turn(now_ns_);
   }
   void check_conserved() {
     const FrameCounts counts = pool_.ledger().count();
-    REQUIRE(counts.sum() == kFrames);
+    REQUIRE(counts.sum() == pool_.capacity());
     REQUIRE(counts.batch == 0);
     REQUIRE(ingress_.conserved());
     REQUIRE(egress_.conserved());
@@ -96,20 +99,22 @@ class WorkerTestRig {
   std::atomic<TierMask> live_peers{kAllLive};
 
  private:
-  static constexpr uint32_t kFrames = 512;
-  static FakePortOptions in_options(bool sends) {
-    FakePortOptions o;
-    if (!sends) o.tx_size = o.completion_size = 0;
+  static FakePortOptions in_options(const RigOptions& options) {
+    FakePortOptions o = out_options(options);
+    o.rx_size = o.fill_size = options.ring;
+    if (!options.to_peers) o.tx_size = o.completion_size = 0;
     return o;
   }
-  static FakePortOptions out_options() {
+  static FakePortOptions out_options(const RigOptions& options) {
     FakePortOptions o;
     o.rx_size = o.fill_size = 0;
+    o.tx_size = o.completion_size = options.ring;
     return o;
   }
   WorkerParts parts(const RigOptions& options) {
     WorkerParts p;
     if (options.live) p.live = &live_;
+    p.turn_max = options.turn_max;
     p.ingress.push_back({&ingress_, Heartbeat(&slot_), options.to_peers ? &ingress_ : nullptr});
     p.egress = options.one_arm ? &ingress_ : &egress_;
     p.pool = &pool_;
@@ -125,11 +130,11 @@ class WorkerTestRig {
     return p;
   }
 
+  std::vector<std::byte> memory_;
   FlowMemory flow_memory_{kFlows};
   FlowTable flows_;
   FlushBox flush_;
   std::vector<FragmentBucket> fragments_;
-  std::vector<std::byte> memory_ = std::vector<std::byte>(kFrames * kFrameBytes);
   FrameArea area_;
   FramePool pool_;
   FakePort in_, out_;

@@ -11,6 +11,10 @@ using Rig = testing::WorkerTestRig;
 using testing::two_targets;
 using testing::udp_packet;
 
+uint16_t source_port(const std::vector<std::byte>& frame) {
+  return static_cast<uint16_t>(static_cast<uint8_t>(frame[34]) << 8 | static_cast<uint8_t>(frame[35]));
+}
+
 TEST_CASE("a stalled peer costs packets, counted, and never the receiving; afterwards all is as before") {
   Rig rig;
   rig.out().set_completion(FakePort::Completion::withheld);
@@ -87,6 +91,42 @@ TEST_CASE("a large batch leaves live, a small one through the ring, and none ove
   CHECK(rig.counters().tx.get() == number);
   CHECK(rig.counters().tx_live.get() == kLiveFromPackets + 30);
   CHECK(rig.counters().live_batches.get() == 2);
+  rig.check_conserved();
+}
+
+TEST_CASE(
+    "a turn takes batches until it has its number, and they leave in one call or through a ring shorter than it") {
+  const bool live = GENERATE(false, true);
+  Rig rig(two_targets(), {.live = live, .ring = 1024, .turn_max = 600});
+  rig.turn();
+  for (uint16_t i = 0; i < 700; ++i) REQUIRE(rig.in().deliver(udp_packet(i)));
+  CHECK(rig.turn() == 600);
+  CHECK(rig.worker().has_more());
+  CHECK(rig.turn() == 100);
+  CHECK_FALSE(rig.worker().has_more());
+  CHECK(rig.turn() == 0);
+  CHECK(rig.counters().batches.get() == 2);
+  CHECK(rig.counters().tx.get() == 700);
+  CHECK(rig.live().calls() == (live ? 2 : 0));
+  CHECK(rig.counters().live_batches.get() == (live ? 2 : 0));
+  // In the order in which they came.
+  std::vector<std::vector<std::byte>> sent = rig.live().take_sent();
+  for (const auto& packet : rig.out().sent()) sent.push_back(packet.bytes);
+  REQUIRE(sent.size() == 700);
+  for (uint16_t i = 0; i < 700; ++i) REQUIRE(source_port(sent[i]) == i);
+  rig.check_conserved();
+}
+
+TEST_CASE("what must go by the ring waits for the live frames before it") {
+  Rig rig(two_targets(), {.live = true, .ring = 1024, .turn_max = 1024});
+  rig.turn();
+  for (uint16_t i = 0; i < kMaxBatch; ++i) REQUIRE(rig.in().deliver(udp_packet(i)));
+  for (uint16_t i = 0; i < kLiveFromPackets - 1; ++i) REQUIRE(rig.in().deliver(udp_packet(i)));
+  size_t live_before_ring = 0;
+  rig.out().on_tx_kick([&] { live_before_ring = rig.live().take_sent().size(); });
+  CHECK(rig.turn() == kMaxBatch + kLiveFromPackets - 1);
+  CHECK(live_before_ring == kMaxBatch);
+  CHECK(rig.out().sent().size() == kLiveFromPackets - 1);
   rig.check_conserved();
 }
 

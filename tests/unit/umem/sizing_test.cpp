@@ -30,27 +30,27 @@ TEST_CASE("the frames of a worker are the sum of who may have them") {
   };
   const Row rows[] = {
       {"two arms, copy",
-       {.zero_copy = false, .rings = rings, .batch_max = 5, .held_max = 6},
-       {.fill = 200, .rx = 100, .tx = 30, .completion = 40, .batch = 5, .held = 6}},
+       {.zero_copy = false, .rings = rings, .held_max = 6},
+       {.fill = 200, .rx = 100, .tx = 30, .completion = 40, .batch = kMaxBatch, .held = 6}},
       {"two arms, maybe zero copy",
-       {.rings = rings, .batch_max = 5},
-       {.fill = 200, .rx = 100, .tx = 30, .completion = 40, .tx_only_fill = kTxOnlyFill, .batch = 5}},
+       {.rings = rings},
+       {.fill = 200, .rx = 100, .tx = 30, .completion = 40, .tx_only_fill = kTxOnlyFill, .batch = kMaxBatch}},
       {"one arm: the port that transmits has the fill ring that it receives with",
-       {.tx_only_ports = 0, .rings = rings, .batch_max = 5},
-       {.fill = 200, .rx = 100, .tx = 30, .completion = 40, .batch = 5}},
+       {.tx_only_ports = 0, .rings = rings},
+       {.fill = 200, .rx = 100, .tx = 30, .completion = 40, .batch = kMaxBatch}},
       {"two ingress ports that send to other balancers",
-       {.rx_ports = 2, .peer_ports = 2, .zero_copy = false, .rings = rings, .batch_max = 5},
-       {.fill = 400, .rx = 200, .tx = 30, .completion = 40, .peers = 4 * kPeerTx, .batch = 5}},
+       {.rx_ports = 2, .peer_ports = 2, .zero_copy = false, .rings = rings},
+       {.fill = 400, .rx = 200, .tx = 30, .completion = 40, .peers = 4 * kPeerTx, .batch = kMaxBatch}},
       {"three ingress queues, one egress",
-       {.rx_ports = 3, .zero_copy = false, .rings = rings, .batch_max = 5},
-       {.fill = 600, .rx = 300, .tx = 30, .completion = 40, .batch = 5}},
+       {.rx_ports = 3, .zero_copy = false, .rings = rings},
+       {.fill = 600, .rx = 300, .tx = 30, .completion = 40, .batch = kMaxBatch}},
   };
   for (const Row& row : rows) {
     INFO(row.what);
     CHECK(worker_frames(row.shape) == row.sum);
   }
-  CHECK(rows[0].sum.total() == 381);
-  CHECK(rows[0].sum.len_bytes() == 381 * 4096);
+  CHECK(rows[0].sum.total() == 376 + kMaxBatch);
+  CHECK(rows[0].sum.len_bytes() == (376 + kMaxBatch) * 4096);
 }
 
 TEST_CASE("the memory of 64 queues stays reasonable") {
