@@ -43,7 +43,7 @@ std::string to_string(const WaitOptions& wait) {
 }
 
 WorkerThread::WorkerThread(std::unique_ptr<Worker> worker, const WaitOptions& wait)
-    : worker_(std::move(worker)), wait_(wait) {}
+    : worker_(std::move(worker)), wait_(wait), pause_(wait.coalesce_us) {}
 
 Result<std::unique_ptr<WorkerThread>> WorkerThread::start(std::unique_ptr<Worker> worker, const std::string& name,
                                                           int cpu, const WaitOptions& wait) {
@@ -99,19 +99,11 @@ void WorkerThread::run() {
   worker_->release_snapshot();
 }
 
-// After a turn that found packets.
-uint64_t WorkerThread::pause_ns(uint32_t packets) {
-  busy_turns_ = packets >= kBusyPackets ? busy_turns_ + 1 : 0;
-  if (worker_->has_more()) return 0;
-  if (wait_.coalesce_us != 0) return uint64_t{wait_.coalesce_us} * 1000;
-  return busy_turns_ >= kBusyTurns ? kBusyPauseNs : 0;
-}
-
 void WorkerThread::wait_after(uint32_t packets, uint64_t now_ns) {
   if (packets != 0) {
     last_packet_ns_ = now_ns;
     empty_turns_ = 0;
-    if (const uint64_t ns = pause_ns(packets); ns != 0) {
+    if (const uint64_t ns = pause_.after(packets, worker_->has_more()); ns != 0) {
       const timespec pause = {0, static_cast<long>(ns)};
       nanosleep(&pause, nullptr);
     }

@@ -4,7 +4,7 @@
 // How it waits for packets: `poll` sleeps in poll(2) and leaves the core to others; `spin` asks the rings without
 // end, which saves the wake-up (some 10 us a packet when quiet) and takes the whole core; `adaptive` spins while
 // packets come and sleeps when none came for kAdaptiveSpinNs. In all of them a busy queue is left alone for a moment
-// (kBusyPauseNs): whoever looks at the rings takes their lines from the core that fills them.
+// (TurnPause).
 #pragma once
 
 #include <atomic>
@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "user/base/result.h"
+#include "user/path/turn_pause.h"
 #include "user/path/worker.h"
 
 namespace xdplb {
@@ -24,7 +25,7 @@ enum class WaitMode : uint8_t { poll, spin, adaptive };
 struct WaitOptions {
   WaitMode mode = WaitMode::poll;
   // After a turn that found less than it may take: sleep so long before the next, so that it finds more. Fewer and
-  // larger batches, for so much more delay. 0: only where the queue is busy, for kBusyPauseNs.
+  // larger batches, for so much more delay. 0: only where the queue is busy.
   uint32_t coalesce_us = 0;
   // SCHED_FIFO at this priority (1 to 99); 0: the ordinary scheduler. Only with poll: a thread that spins at
   // real-time priority is stopped by the kernel for 50 ms of every second.
@@ -53,11 +54,6 @@ class alignas(kLineBytes) WorkerThread {
 
   static constexpr uint64_t kDrainNs = 1'000'000'000;
   static constexpr uint64_t kAdaptiveSpinNs = 50'000;
-  // From some 6 Mpps on a turn finds so many; and so many in a row, which no backlog of a moment makes. Asleep and
-  // not spinning: user/path/README.md has the figures.
-  static constexpr uint32_t kBusyPackets = kMaxBatch;
-  static constexpr uint32_t kBusyTurns = 16;
-  static constexpr uint64_t kBusyPauseNs = 50'000;
   // A spinning thread offers its core after so many turns without a packet: where the device's receive work waits for
   // that very core, it would else get it only when the scheduler takes it away.
   static constexpr uint32_t kYieldAfterTurns = 64;
@@ -67,15 +63,14 @@ class alignas(kLineBytes) WorkerThread {
   Result<void> place(const std::string& name, int cpu);
   void run();
   void wait_after(uint32_t packets, uint64_t now_ns);
-  [[nodiscard]] uint64_t pause_ns(uint32_t packets);
   void wait_for_packets();
   bool drain();
 
   std::unique_ptr<Worker> worker_;
   WaitOptions wait_;
+  TurnPause pause_;
   uint64_t last_packet_ns_ = 0;
   uint32_t empty_turns_ = 0;
-  uint32_t busy_turns_ = 0;  // in a row
   std::atomic<bool> stop_{false};
   bool drained_ = false;  // the thread's until join()
   std::thread thread_;
