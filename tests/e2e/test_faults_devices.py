@@ -1,5 +1,7 @@
 """Devices that are missing, down, changed or replaced: at the start an error, while running a wait, then recovery."""
 
+import json
+
 import pytest
 from lab.names import SEGMENT
 from support.daemon import Daemon, configure
@@ -59,6 +61,8 @@ def test_queue_that_the_device_does_not_have(lab):
 def test_interface_goes_down_and_up(lab, running, device):
     lab.lb.run(f"ip link set {device} down")
     wait_said(running, rf"\[{device}\] is down: taking the data plane down")
+    workers = json.loads(lab.lb.run("xdplb stats --json").stdout)["workers"]
+    assert [worker["name"] for worker in workers] == ["eth2/0"], "its counters stay, and its name"
     lab.lb.run(f"ip link set {device} up")
     recovered(lab, running)
     said = running.output.partition("the data plane is up again")[2].split("\n", 1)[1]

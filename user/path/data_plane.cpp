@@ -234,6 +234,7 @@ Result<void> DataPlane::start_workers(const SnapshotPublisher& snapshots, Worker
     auto started = rig.start(program_->maps(), snapshots, slots.steering(w, rigs_.size()), *slots.counters[w],
                              *slots.epochs[w], slots.live_peers, *slots.taps[w]);
     if (!started) return started;
+    slots.holders[w] = {rig.name(), static_cast<uint32_t>(rig.plan().cpu)};
     const uint64_t stale_after_ns = options_.heartbeat_ms * kNsPerMs;
     for (size_t i = 0; i < rig.plan().ingress.size(); ++i) {
       const IngressQueue& in = rig.plan().ingress[i];

@@ -80,10 +80,8 @@ void add_kernel(const XskStatistics& kernel, WorkerStats& of) {
 
 WorkerStats of_worker(const StatsSources& from, const std::vector<FlowReader>& tables, size_t w) {
   WorkerStats of;
-  if (from.plane != nullptr && w < from.plane->rigs().size()) {
-    of.name = from.plane->rigs()[w]->name();
-    of.cpu = static_cast<uint32_t>(from.plane->rigs()[w]->plan().cpu);
-  }
+  of.name = from.slots.holders[w].name;
+  of.cpu = from.slots.holders[w].cpu;
   add_counters(*from.slots.counters[w], of);
   add_flows(tables[w], of);
   of.flows_max = from.flows_max;

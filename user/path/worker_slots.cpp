@@ -6,6 +6,7 @@ Result<void> WorkerSlots::grow_to(size_t workers) {
   // First, for it may fail: whoever counts a worker looks at its table, too.
   if (auto r = flows->grow_to(workers); !r) return r;
   while (counters.size() < workers) {
+    holders.emplace_back();
     counters.push_back(std::make_unique<WorkerCounters>());
     epochs.push_back(std::make_unique<WorkerEpoch>());
     taps.push_back(std::make_unique<CaptureTap>());

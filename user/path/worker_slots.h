@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "user/ctl/flow_store.h"
@@ -25,6 +26,11 @@ struct WorkerSlots {
   std::vector<FragmentBucket> fragments;  // shared by all workers
   uint64_t fragment_secret;
   std::atomic<TierMask> live_peers{0};  // shared by all workers, written by the control thread
+  struct Holder {
+    std::string name;  // of the worker, by its queues
+    uint32_t cpu = 0;
+  };
+  std::vector<Holder> holders;  // who has each slot, or had it last
   std::vector<std::unique_ptr<WorkerCounters>> counters;
   std::vector<std::unique_ptr<WorkerEpoch>> epochs;
   std::vector<std::unique_ptr<CaptureTap>> taps;
