@@ -109,8 +109,7 @@ void adopt(benchmark::State& state) {
   for (auto _ : state) {
     FlowAdoption report;
     benchmark::DoNotOptimize(FlowTable::adopt(
-        rig.memory.bytes(), std::array{ByteRange{0, rig.memory.bytes().size()}}, kStart,
-        [](FlowOwner owner) { return std::optional(owner); }, report));
+        rig.memory.bytes(), kStart, [](FlowOwner owner) { return std::optional(owner); }, report));
   }
 }
 

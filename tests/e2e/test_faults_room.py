@@ -1,8 +1,12 @@
 """A small or full /dev/shm: the daemon takes the memory of its flow tables before the first packet, or says what is lacking."""
 
+import re
+from pathlib import Path
+
 import pytest
 from support.daemon import Daemon, configure
 from support.faults import forward, must_fail, wait_forwards, wait_said
+from support.wait import wait_until
 
 FLOWS = 16384  # 4 MiB for each worker
 
@@ -29,7 +33,7 @@ def test_a_start_without_room_is_refused_and_leaves_nothing(configured):
         assert way_out in said, said
     assert files(configured) == ["xdplb"]
     with Daemon(configured, "--flows=561000") as daemon:
-        assert "flows: 561000 per worker, 62.0 MiB; " in daemon.output
+        assert re.search(r"flows: 561000 per worker, 62\.0 MiB, on (huge|small) pages; ", daemon.output)
     resize(configured, 100)
     said = must_fail(configured)
     assert "or remove the file, whose flows are forgotten then: it takes 62.0 MiB" in said, said
@@ -37,6 +41,23 @@ def test_a_start_without_room_is_refused_and_leaves_nothing(configured):
     resize(configured, 120)
     with Daemon(configured):
         pass
+
+
+def huge_kib(daemon: Daemon) -> int:
+    """What the daemon has of its flow tables, the one file of /dev/shm that it maps, on huge pages."""
+    smaps = Path(f"/proc/{daemon.process.pid}/smaps").read_text()
+    mappings = re.split(r"^(?=[0-9a-f]+-)", smaps, flags=re.M)
+    return sum(int(kib) for mapping in mappings if "/dev/shm/" in mapping.partition("\n")[0]
+               for kib in re.findall(r"^ShmemPmdMapped: +(\d+) kB", mapping, re.M))
+
+
+def test_the_start_says_on_which_pages_the_flow_tables_lie(configured):
+    for _ in ("new tables", "those of an earlier daemon"):
+        with Daemon(configured, "--flows=524288") as daemon:
+            pages = re.search(r"^flows: 524288 per worker, 58\.0 MiB, on (huge|small) pages; ", daemon.output, re.M).group(1)
+            # Which of them is up to the kernel, and where some could be had it may be some of both.
+            if pages == "huge":
+                wait_until(lambda: huge_kib(daemon) == 16384, what="the buckets, 32 bytes a flow, on huge pages")
 
 
 def test_any_refused_start_leaves_no_flow_tables(configured):

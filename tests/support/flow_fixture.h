@@ -11,7 +11,7 @@
 
 namespace xdplb {
 
-// Zeroed memory of which only what is touched is taken, as in /dev/shm.
+// Zeroed memory of which only what is touched is taken.
 class FlowMemory {
  public:
   explicit FlowMemory(uint32_t flows, bool huge_pages = false) : bytes_(flow_geometry(flows).region_bytes) {

@@ -4,11 +4,42 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <cerrno>
 
 #include "user/ctl/shm_file.h"
 
 namespace xdplb {
+namespace {
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23  // Linux 5.14
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25  // Linux 6.1
+#endif
+
+// At an address where huge pages fit: the kernel makes them of such parts of a file alone whose address and whose
+// offset are multiples of one, as the offsets of tables are.
+void* map_aligned(int fd, size_t offset, size_t bytes) {
+  void* const reserved =
+      mmap(nullptr, bytes + kFlowAlignBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (reserved == MAP_FAILED) return MAP_FAILED;
+  auto* const begin = static_cast<std::byte*>(reserved);
+  const size_t skip = -reinterpret_cast<uintptr_t>(begin) % kFlowAlignBytes;
+  void* const memory =
+      mmap(begin + skip, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, static_cast<off_t>(offset));
+  if (memory == MAP_FAILED) {
+    const int error = errno;
+    munmap(begin, bytes + kFlowAlignBytes);
+    errno = error;
+    return MAP_FAILED;
+  }
+  if (skip != 0) munmap(begin, skip);
+  munmap(begin + skip + bytes, kFlowAlignBytes - skip);
+  return memory;
+}
+
+}  // namespace
 
 Result<uint32_t> flows_of_file(int fd, const std::string& path) {
   FlowTableHeader header;
@@ -33,41 +64,20 @@ Result<size_t> tables_of_file(int fd, const FlowGeometry& geometry, const std::s
 Result<std::span<std::byte>> map_flow_table(int fd, size_t index, const FlowGeometry& geometry,
                                             const std::string& path) {
   const size_t bytes = geometry.region_bytes;
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, static_cast<off_t>(index * bytes));
+  void* memory = map_aligned(fd, index * bytes, bytes);
   if (memory == MAP_FAILED) return fail_errno(errno, "Cannot map {} bytes of {}", bytes, path);
-  // Random access to one line a flow misses the TLB with small pages. Only a hint: the kernel may not have huge ones.
-  madvise(memory, bytes, MADV_HUGEPAGE);
   return std::span(static_cast<std::byte*>(memory), bytes);
 }
 
-std::vector<ByteRange> written_parts(int fd, size_t index, const FlowGeometry& geometry, size_t begin,
-                                     size_t ranges_max) {
-  const size_t table = index * geometry.region_bytes, table_end = table + geometry.cold_offset;
-  std::vector<ByteRange> parts;
-  size_t at = table + begin;
-  while (at < table_end && parts.size() < ranges_max) {
-    const off_t data = lseek(fd, static_cast<off_t>(at), SEEK_DATA);
-    if (data < 0 && errno == ENXIO) break;  // holes to the end
-    const off_t hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
-    // A file system that does not tell: there may be something everywhere.
-    const size_t from = data < 0 ? at : static_cast<size_t>(data);
-    const size_t to = hole < 0 ? table_end : static_cast<size_t>(hole);
-    if (from >= table_end) break;
-    parts.push_back({from - table, std::min(to, table_end) - table});
-    at = to;
-  }
-  return parts;
-}
-
-Result<std::vector<uint64_t>> service_identities(int fd, size_t index, const FlowGeometry& geometry,
-                                                 const std::string& path) {
-  std::vector<FlowServiceWords> words(kMaxServices);
-  const std::span<uint8_t> bytes(reinterpret_cast<uint8_t*>(words.data()), words.size() * sizeof words[0]);
-  if (auto r = pread_all(fd, bytes, index * geometry.region_bytes + kFlowServicesOffset, path); !r) return r.error();
-  std::vector<uint64_t> identities;
-  identities.reserve(words.size());
-  for (const FlowServiceWords& w : words) identities.push_back(w.identity);
-  return identities;
+bool collapse_buckets(std::span<std::byte> table, const FlowGeometry& geometry) {
+  const size_t bytes = geometry.buckets * sizeof(FlowBucket);
+  // What the last huge page has beside buckets are keys of the same table, whose length is a multiple of one.
+  const size_t whole_pages = (bytes + kFlowAlignBytes - 1) / kFlowAlignBytes * kFlowAlignBytes;
+  std::byte* const buckets = table.data() + geometry.buckets_offset;
+  // Those that nobody looked at yet are cleared first: the other call would do that one by one, and take four times
+  // as long. A kernel that can only do this (5.14) spares the sweeper the first round's faults.
+  madvise(buckets, whole_pages, MADV_POPULATE_WRITE);
+  return madvise(buckets, whole_pages, MADV_COLLAPSE) == 0;
 }
 
 }  // namespace xdplb

@@ -1,13 +1,10 @@
-// The file of the flow tables as such: what lies in it, without looking where nothing does: a page that nobody
-// wrote is a hole only as long as nobody looks at it through a mapping (user/lb/flow_geometry.h, ByteRange). Control
-// thread.
+// The file of the flow tables as such: what lies in it, and how a table is mapped. Control thread.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "user/base/result.h"
 #include "user/lb/flow_geometry.h"
@@ -21,17 +18,15 @@ Result<uint32_t> flows_of_file(int fd, const std::string& path);
 // How many whole tables of this geometry the file has.
 Result<size_t> tables_of_file(int fd, const FlowGeometry& geometry, const std::string& path);
 
-// The `index`-th table, mapped to be read and written.
+// The `index`-th table, mapped to be read and written, at a multiple of kFlowAlignBytes.
 Result<std::span<std::byte>> map_flow_table(int fd, size_t index, const FlowGeometry& geometry,
                                             const std::string& path);
 
-// What of the `index`-th table, from `begin` up to its keys, was ever written: ranges in it, in their order. At most
-// `ranges_max` of them.
-std::vector<ByteRange> written_parts(int fd, size_t index, const FlowGeometry& geometry, size_t begin,
-                                     size_t ranges_max = ~size_t{0});
-
-// Whose flows those of each service id are, for the `index`-th table; 0: nobody's.
-Result<std::vector<uint64_t>> service_identities(int fd, size_t index, const FlowGeometry& geometry,
-                                                 const std::string& path);
+// Moves the buckets of a mapped table, which must have all its pages (take_room), to huge pages: one of them is read
+// for each packet, and which is random, so with a million flows small pages miss the TLB each time. /dev/shm has none
+// by itself (shmem_enabled is `never` nearly everywhere); MADV_COLLAPSE asks only that it is not `deny`. False: the
+// kernel is older than 6.1, or has no huge pages now, and some or all of the buckets stay on small ones; that is only
+// slower.
+bool collapse_buckets(std::span<std::byte> table, const FlowGeometry& geometry);
 
 }  // namespace xdplb

@@ -74,7 +74,7 @@ Result<void> take_room(int fd, size_t made, size_t tables, uint32_t flows, const
   if (::fstat(fd, &st) != 0) return fail_errno(errno, "Cannot stat {}", path);
   const uint64_t table_bytes = flow_geometry(flows).region_bytes;
   const uint64_t end = tables * table_bytes, taken = bytes_taken(st);
-  // A page that was taken twice counts as written.
+  // A page that is taken a second time is cleared at once, instead of when it is needed: keys that no flow has yet.
   if (taken >= end && static_cast<uint64_t>(st.st_size) >= end) return {};
   FlowRoom room{
       .tables = tables, .lacking = tables - made, .flows = flows, .needed_bytes = end - std::min(taken, end)};

@@ -28,7 +28,7 @@ std::optional<uint32_t> flows_that_fit(uint64_t free_bytes, size_t tables);
 
 // Makes the file have every page of its first `tables` tables, of which it has `made` already. All or nothing: where
 // there is no room the file is as it was, and the error (ENOSPC) says what could be done. `path` is what the file is
-// or will be called. What nobody has written yet stays a hole for SEEK_DATA (user/ctl/flow_file.h, written_parts).
+// or will be called.
 Result<void> take_room(int fd, size_t made, size_t tables, uint32_t flows, const std::string& path);
 
 }  // namespace xdplb

@@ -21,7 +21,9 @@ uint64_t service_identity(const std::string& name) {
 
 // Who the flows of an old table belong to now: targets by {id, epoch}, which lie in the configuration and outlive the
 // daemon, and services by name.
-FlowMapping mapping_of(const Config& config, std::vector<uint64_t> old_identities) {
+FlowMapping mapping_of(const Config& config, const FlowReader& old) {
+  std::vector<uint64_t> old_identities(kMaxServices);  // a copy: adoption clears them
+  for (uint16_t s = 0; s < kMaxServices; ++s) old_identities[s] = old.identity_of_service(s);
   std::map<uint64_t, uint16_t> services;
   for (const Service& s : config.services) services[service_identity(s.name)] = s.id;
   std::map<uint16_t, uint16_t> epochs;
@@ -66,10 +68,10 @@ class OldTable {
 };
 
 // Returns how many found no room; the rest is in `sum`.
-uint64_t move_flows(const FlowReader& from, SlotRange slots, const FlowMapping& mapping, FlowTable& to,
-                    FlowAdoption& sum, uint64_t now_ns) {
+uint64_t move_flows(const FlowReader& from, const FlowMapping& mapping, FlowTable& to, FlowAdoption& sum,
+                    uint64_t now_ns) {
   uint64_t no_room = 0;
-  for (uint32_t slot = slots.begin; slot < slots.end; ++slot) {
+  for (uint32_t slot = 0; slot < from.slots(); ++slot) {
     const auto flow = from.read(slot, now_ns);
     if (!flow) continue;
     const auto owner = mapping({flow->target, flow->service});
@@ -126,11 +128,9 @@ Result<void> FlowStore::adopt(UniqueFd fd, const Config& config, uint64_t now_ns
     if (!reader) return reader.error();
     if (reader->flows() != flows_ || (i > 0 && reader->secret() != secret_)) return fail("its tables do not agree");
     secret_ = reader->secret();
-    auto identities = service_identities(fd_.get(), i, geometry_, path_);
-    if (!identities) return identities.error();
+    on_huge_pages_ &= collapse_buckets(*memory, geometry_);
     FlowAdoption adopted;
-    auto table = FlowTable::adopt(*memory, written_parts(fd_.get(), i, geometry_, 0), now_ns,
-                                  mapping_of(config, std::move(*identities)), adopted);
+    auto table = FlowTable::adopt(*memory, now_ns, mapping_of(config, *reader), adopted);
     if (!table) return table.error();
     tables_.back()->table.emplace(std::move(*table));
     name_services(*tables_.back(), config);  // at once: without names the flows are nobody's for the next daemon
@@ -151,17 +151,15 @@ Result<void> FlowStore::move_from(int old, uint32_t old_flows, const Config& con
   if (!count) return count.error();
   if (auto r = make_file(); !r) return r;
   if (auto r = grow_to(*count); !r) return r;
+  // As in adopt: looking at a page that nobody took is taking it, and SIGBUS where there is no room.
+  if (auto r = take_room(old, 0, *count, old_flows, path_); !r) return r;
   FlowAdoption sum;
   uint64_t no_room = 0;
   for (size_t i = 0; i < *count; ++i) {
     auto from = OldTable::open(old, i, g, path_);
     if (!from) return from.error();
-    auto identities = service_identities(old, i, g, path_);
-    if (!identities) return identities.error();
-    const FlowMapping mapping = mapping_of(config, std::move(*identities));
-    for (const ByteRange& part : written_parts(old, i, g, 0)) {
-      no_room += move_flows((*from)->reader(), slots_in(part, g), mapping, table(i), sum, now_ns);
-    }
+    const FlowReader& reader = (*from)->reader();
+    no_room += move_flows(reader, mapping_of(config, reader), table(i), sum, now_ns);
   }
   report_ = fmt::format("{}; moved from tables for {} flows, {} found no room", kept_text(sum), old_flows, no_room);
   return {};
@@ -171,6 +169,7 @@ Result<void> FlowStore::move_from(int old, uint32_t old_flows, const Config& con
 Result<void> FlowStore::make_file() {
   unmap();
   tables_.clear();
+  on_huge_pages_ = true;
   auto secret = random_secret();
   if (!secret) return secret.error();
   secret_ = *secret;
@@ -219,6 +218,7 @@ Result<void> FlowStore::grow_to(size_t tables) {
 Result<void> FlowStore::add_table() {
   auto memory = map_flow_table(fd_.get(), tables_.size(), geometry_, path_);
   if (!memory) return memory.error();
+  on_huge_pages_ &= collapse_buckets(*memory, geometry_);
   auto table = FlowTable::create(*memory, flows_, secret_);
   if (!table) {
     munmap(memory->data(), memory->size());
@@ -232,14 +232,6 @@ std::vector<FlowReader> FlowStore::readers() const {
   std::vector<FlowReader> readers;
   for (const auto& table : tables_) readers.push_back(table->table->reader());
   return readers;
-}
-
-std::optional<SlotRange> FlowStore::written_slots(size_t index, uint32_t from) const {
-  const size_t begin = geometry_.buckets_offset + from / kBucketWays * sizeof(FlowBucket);
-  const std::vector<ByteRange> parts = written_parts(fd_.get(), index, geometry_, begin, 1);
-  if (parts.empty()) return std::nullopt;
-  const SlotRange slots = slots_in(parts[0], geometry_);
-  return SlotRange{std::max(slots.begin, from), slots.end};
 }
 
 void FlowStore::name_services(const Config& config) {

@@ -3,11 +3,10 @@
 // It outlives the daemon, so that the next one adopts every flow: after a crash, a restart or an upgrade no
 // established flow moves. With another --flows they move into tables of that size. Where its contents cannot be used
 // (another layout, damage) it is made anew and report() says so. All its memory is taken before the first packet,
-// since a full file system would otherwise end the daemon in the middle of one; but nobody here looks where nothing
-// was ever written, so that an idle table costs no time. Until keep() nothing lies under its name that was not there
-// before: a start that is refused leaves no file, and the predecessor's as it was. Mode 0600; this file alone is
-// mapped (its entries change with every packet), so whoever may truncate it may also end the daemon: root, who could
-// kill it anyway.
+// since a full file system would otherwise end the daemon in the middle of one, and its buckets lie on huge pages
+// where the kernel has them. Until keep() nothing lies under its name that was not there before: a start that is
+// refused leaves no file, and the predecessor's as it was. Mode 0600; this file alone is mapped (its entries change
+// with every packet), so whoever may truncate it may also end the daemon: root, who could kill it anyway.
 //
 // Control thread only; the tables themselves belong to the workers.
 #pragma once
@@ -43,16 +42,14 @@ class FlowStore {
   [[nodiscard]] FlowTable& table(size_t i) { return *tables_[i]->table; }
   [[nodiscard]] std::vector<FlowReader> readers() const;
 
-  // The next slots of a table, from `from` on, where flows may be; nothing where none may. For whoever goes through
-  // it.
-  [[nodiscard]] std::optional<SlotRange> written_slots(size_t table, uint32_t from) const;
-
   // Says in every table whose flows a service's are, for the next daemon.
   void name_services(const Config& config);
 
   // What was adopted, in words: "4711 flows kept" or why none could be.
   [[nodiscard]] const std::string& report() const { return report_; }
   [[nodiscard]] uint64_t len_bytes() const;
+  // Whether the buckets of every table lie there (user/ctl/flow_file.h, collapse_buckets).
+  [[nodiscard]] bool are_on_huge_pages() const { return on_huge_pages_; }
 
  private:
   struct Table {
@@ -77,6 +74,7 @@ class FlowStore {
   uint64_t secret_ = 0;  // one for all tables, so that a flow's hash serves in each
   std::vector<std::unique_ptr<Table>> tables_;
   size_t adopted_ = 0;  // tables of the file that lies there; 0: ours has no name yet
+  bool on_huge_pages_ = true;
   bool kept_ = false;
   std::string report_;
 };

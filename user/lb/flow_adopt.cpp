@@ -4,42 +4,25 @@
 #include "user/lb/flow_table.h"
 
 namespace xdplb {
-namespace {
 
-// What of [begin, end) lies in the range, as indices of things of `size` bytes; those that it cuts included.
-std::pair<uint32_t, uint32_t> indices_in(ByteRange range, size_t begin, size_t end, size_t size) {
-  const size_t from = std::clamp(range.begin, begin, end), to = std::clamp(range.end, begin, end);
-  return {static_cast<uint32_t>((from - begin) / size), static_cast<uint32_t>((to - begin + size - 1) / size)};
-}
-
-}  // namespace
-
-Result<FlowTable> FlowTable::adopt(std::span<std::byte> memory, std::span<const ByteRange> written, uint64_t now_ns,
-                                   const FlowMapping& mapping, FlowAdoption& report) {
+Result<FlowTable> FlowTable::adopt(std::span<std::byte> memory, uint64_t now_ns, const FlowMapping& mapping,
+                                   FlowAdoption& report) {
   const Result<FlowReader> reader = FlowReader::open(memory);
   if (!reader) return reader.error();
-  const FlowGeometry g = flow_geometry(reader->flows());
-  FlowTable table(memory, g, *reader);
-  table.clear_counts(written);
+  FlowTable table(memory, flow_geometry(reader->flows()), *reader);
+  table.clear_counts();
   report = {};
-  for (const ByteRange& range : written) {
-    const SlotRange slots = slots_in(range, g);
-    for (uint32_t slot = slots.begin; slot < slots.end; ++slot) table.adopt_slot(slot, now_ns, mapping, report);
-  }
+  for (uint32_t slot = 0; slot < reader->slots(); ++slot) table.adopt_slot(slot, now_ns, mapping, report);
   return table;
 }
 
 // They are made anew from the entries: the owner may have died between an entry and its count.
-void FlowTable::clear_counts(std::span<const ByteRange> written) {
-  for (const ByteRange& range : written) {
-    const auto [s, s_end] = indices_in(range, kFlowServicesOffset, kFlowTargetsOffset, sizeof(FlowServiceWords));
-    for (uint32_t i = s; i < s_end; ++i) {
-      store_word(services_[i].counts, 0, std::memory_order_relaxed);
-      store_word(services_[i].identity, 0, std::memory_order_relaxed);
-    }
-    const auto [t, t_end] = indices_in(range, kFlowTargetsOffset, kFlowTargetsEnd, sizeof(FlowTargetWord));
-    for (uint32_t i = t; i < t_end; ++i) store_word(targets_[i], 0, std::memory_order_relaxed);
+void FlowTable::clear_counts() {
+  for (uint32_t s = 0; s < kMaxServices; ++s) {
+    store_word(services_[s].counts, 0, std::memory_order_relaxed);
+    store_word(services_[s].identity, 0, std::memory_order_relaxed);
   }
+  for (uint32_t t = 0; t < kTargetSlots; ++t) store_word(targets_[t], 0, std::memory_order_relaxed);
   for (uint64_t& counter : header_->counters) store_word(counter, 0, std::memory_order_relaxed);
 }
 
@@ -67,7 +50,6 @@ void FlowTable::adopt_slot(uint32_t slot, uint64_t now_ns, const FlowMapping& ma
       store_word(place_word, pack_place(tag, owner->target), std::memory_order_relaxed);
       store_word(life_word, pack_life(tag, owner->service, state, deadline_of(life)), std::memory_order_relaxed);
       count_flow(owner->service, owner->target, state);
-      note_flow(slot / kBucketWays / kBucketsPerPage);
       ++report.kept;
       return;
     }

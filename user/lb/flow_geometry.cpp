@@ -1,6 +1,5 @@
 #include "user/lb/flow_geometry.h"
 
-#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -20,14 +19,6 @@ FlowGeometry flow_geometry(uint32_t flows) {
   g.cold_offset = g.buckets_offset + size_t{buckets} * sizeof(FlowBucket);
   g.region_bytes = round_up(g.cold_offset + size_t{buckets} * kBucketWays * sizeof(FlowCold));
   return g;
-}
-
-SlotRange slots_in(ByteRange range, const FlowGeometry& geometry) {
-  const size_t from = std::clamp(range.begin, geometry.buckets_offset, geometry.cold_offset);
-  const size_t to = std::clamp(range.end, geometry.buckets_offset, geometry.cold_offset);
-  const size_t first = (from - geometry.buckets_offset) / sizeof(FlowBucket);
-  const size_t end = (to - geometry.buckets_offset + sizeof(FlowBucket) - 1) / sizeof(FlowBucket);
-  return {static_cast<uint32_t>(first) * kBucketWays, static_cast<uint32_t>(end) * kBucketWays};
 }
 
 Result<FlowGeometry> check_flow_memory(std::span<const std::byte> memory) {

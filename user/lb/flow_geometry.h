@@ -25,24 +25,9 @@ struct FlowGeometry {
   size_t region_bytes = 0;  // a multiple of 2 MiB: tables lie one after the other
 };
 
-// A part of a table's memory. Where that is a file, what nobody has written is a hole to SEEK_DATA: it reads as
-// zeros, but whoever looks makes the kernel clear a page, and a hole no more. So those who go through a whole table
-// are told where there is something.
-struct ByteRange {
-  size_t begin = 0;
-  size_t end = 0;
-};
-
 // For `flows` flows (kMinFlows..kMaxFlows): twice as many slots. 1 Mi flows: 32 MiB of buckets, 80 MiB of keys
 // (written as flows come) and 2 MiB of counters.
 FlowGeometry flow_geometry(uint32_t flows);
-
-// The slots whose buckets lie in that part of a table, in whole or in part.
-struct SlotRange {
-  uint32_t begin = 0;
-  uint32_t end = 0;
-};
-SlotRange slots_in(ByteRange range, const FlowGeometry& geometry);
 
 // Whether a table that we understand lies at `memory`, which begins 64-byte aligned. Of a memory that is longer than
 // the table only its beginning counts.

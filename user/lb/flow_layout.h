@@ -85,7 +85,6 @@ struct alignas(64) FlowBucket {
   std::array<uint64_t, kBucketWays> life{};
 };
 static_assert(sizeof(FlowBucket) == 64);
-inline constexpr uint32_t kBucketsPerPage = 4096 / sizeof(FlowBucket);
 
 // The whole key, for listings and for moving a flow to another table, and the second of its creation in the key's
 // three reserved bytes. A reader that caught it half-written notices that its hash does not give the entry's tag.

@@ -20,9 +20,12 @@ FlowTable::FlowTable(std::span<std::byte> memory, const FlowGeometry& geometry, 
       buckets_(reinterpret_cast<FlowBucket*>(memory.data() + geometry.buckets_offset)),
       cold_(reinterpret_cast<FlowCold*>(memory.data() + geometry.cold_offset)),
       buckets_n_(geometry.buckets),
-      pages_(geometry.buckets / kBucketsPerPage / 64 + 1),
       hash_(reader.secret()),
       reader_(reader) {}
+
+// Here, so that it is not trivial: g++ says of each Result of a trivial type with this alignment that it is passed in
+// another way than g++ 4.5 did.
+FlowTable::FlowTable(FlowTable&&) noexcept = default;
 
 Result<FlowTable> FlowTable::create(std::span<std::byte> memory, uint32_t flows, uint64_t secret) {
   if (flows < kMinFlows || flows > kMaxFlows) {
@@ -155,7 +158,6 @@ void FlowTable::write(uint32_t slot, uint64_t place, uint64_t life, const FlowCo
   // at zero or later; whoever sees this `life` sees this `place`.
   store_word(bucket.place[slot % kBucketWays], place, std::memory_order_release);
   store_word(bucket.life[slot % kBucketWays], life, std::memory_order_release);
-  note_flow(slot / kBucketWays / kBucketsPerPage);
 }
 
 void FlowTable::free_slot(uint32_t slot, uint64_t life, FlowCounter why) {
@@ -188,14 +190,10 @@ uint32_t FlowTable::flush(std::span<const FlowHandle> flows) {
 
 void FlowTable::sweep(uint32_t buckets, uint64_t now_ns) {
   for (uint32_t i = 0; i < std::min(buckets, buckets_n_); ++i) {
-    const uint32_t page = sweep_next_ / kBucketsPerPage;
-    if (had_flows(page)) {
-      reclaim(sweep_next_++, to_tick(now_ns));
-    } else {
-      sweep_next_ = (page + 1) * kBucketsPerPage;
-    }
-    if (sweep_next_ >= buckets_n_) sweep_next_ = 0;
+    reclaim(sweep_next_, to_tick(now_ns));
+    if (++sweep_next_ == buckets_n_) sweep_next_ = 0;
   }
+  prefetch(sweep_next_ * kBucketWays);  // a cache miss that is over by the next call
 }
 
 void FlowTable::name_service(uint16_t service, uint64_t identity) {

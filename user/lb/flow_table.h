@@ -20,7 +20,6 @@
 #include <functional>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "user/base/lines.h"
 #include "user/lb/flow_geometry.h"
@@ -63,12 +62,11 @@ class alignas(kLineBytes) FlowTable {
   static Result<FlowTable> create(std::span<std::byte> memory, uint32_t flows, uint64_t secret);
 
   // The table that a former owner left, however it ended. Checks every entry and counts anew: some 100 ms for 1 Mi
-  // flows. The identities of services are forgotten: read them before, name them again after. Looks only at the parts
-  // that were ever `written`, in their order.
-  static Result<FlowTable> adopt(std::span<std::byte> memory, std::span<const ByteRange> written, uint64_t now_ns,
-                                 const FlowMapping& mapping, FlowAdoption& report);
+  // flows. The identities of services are forgotten: read them before, name them again after.
+  static Result<FlowTable> adopt(std::span<std::byte> memory, uint64_t now_ns, const FlowMapping& mapping,
+                                 FlowAdoption& report);
 
-  FlowTable(FlowTable&&) = default;
+  FlowTable(FlowTable&&) noexcept;
   FlowTable& operator=(FlowTable&&) = default;
   FlowTable(const FlowTable&) = delete;  // two owners of one memory
   FlowTable& operator=(const FlowTable&) = delete;
@@ -120,8 +118,7 @@ class alignas(kLineBytes) FlowTable {
   uint32_t flush(std::span<const FlowHandle> flows);
 
   // Reclaims what has expired in the next `buckets`, going round. Called each turn with a few: look-ups never see an
-  // expired flow, but its room counts against quotas and targets until it is reclaimed. Pages that never had a flow
-  // are passed over, so that nobody looks at what was never written.
+  // expired flow, but its room counts against quotas and targets until it is reclaimed.
   void sweep(uint32_t buckets, uint64_t now_ns);
 
   // Says whose flows those of `service` are, for the next daemon.
@@ -141,10 +138,8 @@ class alignas(kLineBytes) FlowTable {
   bool remove_if(uint32_t slot, uint64_t place);
   void count_flow(uint16_t service, FlowTarget target, FlowState state);
   void uncount_flow(uint16_t service, FlowTarget target, FlowState state);
-  void clear_counts(std::span<const ByteRange> written);
+  void clear_counts();
   void adopt_slot(uint32_t slot, uint64_t now_ns, const FlowMapping& mapping, FlowAdoption& report);
-  [[nodiscard]] bool had_flows(uint32_t page) const { return (pages_[page / 64] >> page % 64 & 1) != 0; }
-  void note_flow(uint32_t page) { pages_[page / 64] |= uint64_t{1} << page % 64; }
   // relaxed: only the owner writes counters, and nothing is read on the strength of one.
   void add(FlowCounter counter, uint64_t n) {
     uint64_t& word = header_->counters[static_cast<size_t>(counter)];
@@ -158,7 +153,6 @@ class alignas(kLineBytes) FlowTable {
   FlowCold* cold_;
   uint32_t buckets_n_;
   uint32_t sweep_next_ = 0;
-  LineVector<uint64_t> pages_;  // a bit for each page of buckets: whether this owner knew a flow there
   FlowHash hash_;
   FlowReader reader_;
 };

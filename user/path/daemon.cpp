@@ -185,8 +185,9 @@ std::vector<std::string> Daemon::start_report() const {
   }
   const std::string reason = loop_->fallback_reason().empty() ? "" : " (" + loop_->fallback_reason() + ")";
   lines.push_back(fmt::format("control: {}{}", loop_->name(), reason));
-  lines.push_back(fmt::format("flows: {} per worker, {:.1f} MiB; {}", options_.flows,
-                              static_cast<double>(slots_->flows->len_bytes()) / (1 << 20), slots_->flows->report()));
+  lines.push_back(fmt::format("flows: {} per worker, {:.1f} MiB, on {} pages; {}", options_.flows,
+                              static_cast<double>(slots_->flows->len_bytes()) / (1 << 20),
+                              slots_->flows->are_on_huge_pages() ? "huge" : "small", slots_->flows->report()));
   lines.push_back(options_.heartbeat_ms == 0
                       ? "heartbeat: off"
                       : fmt::format("heartbeat: a queue whose worker hangs falls back after {} ms",

@@ -38,15 +38,15 @@ class VipNames {
   std::map<std::pair<uint16_t, IpAddr>, const IpPrefix*> known_;
 };
 
-// Calls visit(slot) for at most kSlotsPerLook slots from `from` on in which flows may be. Returns where to go on;
-// nothing where the table ends.
+// Calls visit(flow) for the flows in the next kSlotsPerLook slots. Returns where to go on; nothing where the table
+// ends.
 template <typename Visit>
-std::optional<uint32_t> look(const FlowStore& store, size_t table, uint32_t from, Visit visit) {
-  const auto slots = store.written_slots(table, from);
-  if (!slots) return std::nullopt;
-  const uint32_t end = std::min(slots->end, slots->begin + kSlotsPerLook);
-  for (uint32_t slot = slots->begin; slot < end; ++slot) visit(slot);
-  return end;
+std::optional<uint32_t> look(const FlowReader& table, uint32_t from, uint64_t now_ns, Visit visit) {
+  const uint32_t end = std::min(table.slots(), from + kSlotsPerLook);
+  for (uint32_t slot = from; slot < end; ++slot) {
+    if (const auto flow = table.read(slot, now_ns)) visit(*flow);
+  }
+  return end < table.slots() ? std::optional(end) : std::nullopt;
 }
 
 }  // namespace
@@ -74,11 +74,8 @@ Result<std::optional<FlowCursor>> FlowQueries::look_at(const FlowCursor& at, Vis
   const std::vector<FlowReader> tables = slots_.flows->readers();
   if (at.table >= tables.size()) return Next{};
   if (at.slot >= tables[at.table].slots()) return fail("slot {}: there are {}", at.slot, tables[at.table].slots());
-  const auto next = look(*slots_.flows, at.table, at.slot, [&](uint32_t slot) {
-    const auto flow = tables[at.table].read(slot, now_ns);
-    if (flow) visit(at.table, *flow);
-  });
-  if (next && *next < tables[at.table].slots()) return Next{{at.table, *next}};
+  const auto next = look(tables[at.table], at.slot, now_ns, [&](const FlowRecord& flow) { visit(at.table, flow); });
+  if (next) return Next{{at.table, *next}};
   if (at.table + 1 < tables.size()) return Next{{at.table + 1, 0}};
   return Next{};
 }
@@ -166,11 +163,9 @@ void FlowQueries::advance(size_t workers, uint64_t now_ns) {
 void FlowQueries::look_further(Flush& flush, size_t table, uint64_t now_ns) {
   const FlowReader reader = slots_.flows->readers()[table];
   std::vector<FlowHandle> found;
-  flush.next[table] = look(*slots_.flows, table, *flush.next[table], [&](uint32_t slot) {
-    const auto flow = reader.read(slot, now_ns);
-    if (flow && flush.matcher.matches(static_cast<uint32_t>(table), *flow)) found.push_back(flow->handle);
+  flush.next[table] = look(reader, *flush.next[table], now_ns, [&](const FlowRecord& flow) {
+    if (flush.matcher.matches(static_cast<uint32_t>(table), flow)) found.push_back(flow.handle);
   });
-  if (flush.next[table] && *flush.next[table] >= reader.slots()) flush.next[table].reset();
   if (!found.empty()) slots_.flush[table]->post(std::move(found));
 }
 

@@ -1,5 +1,4 @@
 // Adoption: what a former daemon left is taken over with every flow, and what it cannot have left is not believed.
-#include <array>
 #include <catch2/catch.hpp>
 #include <map>
 
@@ -11,7 +10,6 @@ namespace {
 
 constexpr uint32_t kFlows = 1024;
 constexpr uint64_t kStart = 1000 * kSecond;
-const std::array kWhole = {ByteRange{0, ~size_t{0}}};
 const FlowMapping kKeep = [](FlowOwner owner) { return std::optional(owner); };
 
 FlowOwner owner_of(uint32_t n) {
@@ -48,7 +46,7 @@ TEST_CASE("flow adoption: every flow is there again", "[flow]") {
   leave_flows(memory);
   CHECK(FlowReader::open(memory.bytes())->identity_of_service(1) == 0xabcdef);
   FlowAdoption report;
-  Result<FlowTable> table = FlowTable::adopt(memory.bytes(), kWhole, kStart + 5 * kSecond, kKeep, report);
+  Result<FlowTable> table = FlowTable::adopt(memory.bytes(), kStart + 5 * kSecond, kKeep, report);
   REQUIRE(table);
   CHECK(report.kept == 500);
   CHECK(report.expired + report.unwanted + report.invalid == 0);
@@ -76,7 +74,7 @@ TEST_CASE("flow adoption: expired flows go, targets and services are mapped", "[
     return FlowOwner{.target = {.id = owner.target.id, .epoch = 3},
                      .service = static_cast<uint16_t>(8 + owner.service)};
   };
-  Result<FlowTable> table = FlowTable::adopt(memory.bytes(), kWhole, kStart + 60 * kSecond, mapping, report);
+  Result<FlowTable> table = FlowTable::adopt(memory.bytes(), kStart + 60 * kSecond, mapping, report);
   REQUIRE(table);
   CHECK(report.expired == 250);  // SYNs
   CHECK(report.unwanted == 36);
@@ -93,7 +91,7 @@ TEST_CASE("flow adoption: counts are made anew, whatever the last owner was doin
   auto& header = *reinterpret_cast<FlowTableHeader*>(memory.bytes().data());
   header.counters[static_cast<size_t>(FlowCounter::live)] = 77;
   FlowAdoption report;
-  Result<FlowTable> table = FlowTable::adopt(memory.bytes(), kWhole, kStart, kKeep, report);
+  Result<FlowTable> table = FlowTable::adopt(memory.bytes(), kStart, kKeep, report);
   REQUIRE(table);
   CHECK(table->reader().counter(FlowCounter::live) == 500);
   table->sweep(~0u, kStart + 3600 * kSecond);
@@ -112,7 +110,7 @@ TEST_CASE("flow adoption: entries that cannot be are dropped", "[flow]") {
   bucket_of(memory, endless).life[endless % kBucketWays] |= uint64_t{0x70000000} << 32;
   bucket_of(memory, stateless).life[stateless % kBucketWays] &= ~(uint64_t{7} << 16);
   FlowAdoption report;
-  Result<FlowTable> table = FlowTable::adopt(memory.bytes(), kWhole, kStart, kKeep, report);
+  Result<FlowTable> table = FlowTable::adopt(memory.bytes(), kStart, kKeep, report);
   REQUIRE(table);
   CHECK(report.invalid == 4);
   CHECK(report.kept == 496);
@@ -134,30 +132,11 @@ TEST_CASE("flow adoption: arbitrary bytes in the entries harm nobody", "[flow]")
     std::memcpy(memory.bytes().data() + at, &state, 8);
   }
   FlowAdoption report;
-  Result<FlowTable> table = FlowTable::adopt(memory.bytes(), kWhole, kStart, kKeep, report);
+  Result<FlowTable> table = FlowTable::adopt(memory.bytes(), kStart, kKeep, report);
   REQUIRE(table);
   CHECK(report.kept == 0);
   CHECK(table->reader().counter(FlowCounter::live) == 0);
   for (uint32_t slot = 0; slot < table->reader().slots(); ++slot) CHECK_FALSE(table->reader().read(slot, kStart));
-}
-
-TEST_CASE("flow adoption: only what was written is looked at", "[flow]") {
-  const FlowMemory memory(kFlows);
-  leave_flows(memory);
-  const FlowGeometry g = flow_geometry(kFlows);
-  // The second half of the buckets is said to be a hole: its flows are not seen.
-  const size_t middle = g.buckets_offset + g.buckets / 2 * sizeof(FlowBucket);
-  const std::array parts = {ByteRange{0, g.buckets_offset + 64}, ByteRange{g.buckets_offset + 64, middle}};
-  uint32_t expected = 0;
-  const FlowReader reader = *FlowReader::open(memory.bytes());
-  for (uint32_t slot = 0; slot < g.buckets / 2 * kBucketWays; ++slot)
-    expected += reader.read(slot, kStart).has_value();
-  CHECK(expected > 200);
-  FlowAdoption report;
-  const Result<FlowTable> table = FlowTable::adopt(memory.bytes(), parts, kStart, kKeep, report);
-  REQUIRE(table);
-  CHECK(report.kept == expected);
-  CHECK(table->reader().counter(FlowCounter::live) == expected);
 }
 
 TEST_CASE("flow adoption: flows move to a table of another size as they are", "[flow]") {
@@ -220,7 +199,7 @@ TEST_CASE("flow adoption: memory that is no table of ours is refused", "[flow]")
   header.cold_offset = 64;
   CHECK_FALSE(error_of(memory.bytes()).empty());
   FlowAdoption report;
-  CHECK_FALSE(FlowTable::adopt(memory.bytes(), kWhole, kStart, kKeep, report));
+  CHECK_FALSE(FlowTable::adopt(memory.bytes(), kStart, kKeep, report));
 }
 
 TEST_CASE("flow table: what cannot be made is refused", "[flow]") {
