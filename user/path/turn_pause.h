@@ -14,8 +14,8 @@ namespace xdplb {
 
 class TurnPause {
  public:
-  // From some 6 Mpps on a turn finds so many; and so many in a row, which no backlog of a moment makes.
-  static constexpr uint32_t kBusyPackets = kMaxBatch;
+  // From some 5 Mpps on a turn finds so many; and so many in a row, which no backlog of a moment makes.
+  static constexpr uint32_t kBusyPackets = kMaxBatch / 4 * 3;
   static constexpr uint32_t kBusyTurns = 16;
   // Asleep and not spinning: user/path/README.md has the figures.
   static constexpr uint64_t kBusyPauseNs = 50'000;
