@@ -210,7 +210,7 @@ def test_wrong_usage_is_status_2_with_words_on_stderr(arguments):
         (["deactivate", "--wait=1m", 0], "--wait is for --drain: without it connections break at once"),
         (["deactivate", "--drain", "--wait=999h", 0], "Invalid --wait [999h]: a number and ms, s, m or h, at most 168h"),
         (["lb", "--idev=a", "--edev=b", "--flows=0"], "Invalid --flows [0]: 64 to 134217728"),
-        (["lb", "--idev=a", "--edev=b", "--batch=-1"], "Invalid --batch [-1]: 1 to 512"),
+        (["lb", "--idev=a", "--edev=b", "--batch=-1"], "Invalid --batch [-1]: 1 to 4096"),
         (["lb", "--idev=a", "--edev=b", "--queue=0,x"], "Invalid --queue [x]: 0 to 63"),
         (["lb", "--idev=a", "--edev=b", "--cpus=-1"], "Invalid --cpus [-1]: a whole number from 0 on"),
         (["lb", "--idev=a", "--edev=b", "--grace=999h"],

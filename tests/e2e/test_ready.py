@@ -165,7 +165,7 @@ def test_the_grace_period_ends(lab, tmp_path):
 def test_grace_is_a_duration(lab):
     done = lab.lb.run("xdplb lb --grace=soon --idev=eth2 --edev=eth1", check=False)
     assert (done.returncode, done.stderr) == (
-        2, "Invalid --grace [soon]: a duration such as 30s or 500ms; 0s: none\n")
+        2, "Invalid --grace [soon]: a duration such as 30s or 500ms, at most 168h; 0s: none\n")
 
 
 class Router(threading.Thread):
