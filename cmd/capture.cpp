@@ -43,7 +43,7 @@ Result<int> record(const std::string& path, const Options& options, std::ostream
   if (!started) return started.error();
   const std::string in = started->ingress + " in", sent = started->egress + " out";
   const auto cannot_write = [&] {
-    const Error error = fail_errno(errno, "Cannot write {}", options.file);
+    Error error = fail_errno(errno, "Cannot write {}", options.file);
     (void)ask_capture_stop(path, started->number);
     return error;
   };
