@@ -74,12 +74,10 @@ int main(int argc, char** argv) try {
 
   std::vector<std::string> args = normalise_args(argc, argv);
   if (!args.empty() && !args.front().starts_with('-') && !is_command(args.front())) {
-    fmt::print(stderr, "Unknown command [{}]; `xdplb --help` lists them\n", args.front());
-    return kExitUsage;
+    return wrong_usage(fmt::format("Unknown command [{}]; `xdplb --help` lists them", args.front()));
   }
   if (const auto empty = option_without_value(args)) {
-    fmt::print(stderr, "Nothing behind [{}]: give it a value, or leave the option out\n", *empty);
-    return kExitUsage;
+    return wrong_usage(fmt::format("Nothing behind [{}]: give it a value, or leave the option out", *empty));
   }
   std::reverse(args.begin(), args.end());  // as CLI11 wants them
   try {

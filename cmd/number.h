@@ -1,6 +1,6 @@
 // Options that take a whole number. CLI11 itself takes -1 for a huge one and "0x10" for 16, and says of what it
 // cannot take only that; here a message names the option, the value and what would do: `Invalid --batch [-1]: 1 to
-// 512`.
+// 4096`.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -37,8 +37,7 @@ Result<int> watch(const std::string& shm, const std::string& period) {
   const auto [rest, error] = std::from_chars(period.data(), end, seconds);
   const bool is_number = period.empty() || (error == std::errc{} && rest == end);
   if (!is_number || !(seconds >= kSecondsMin && seconds <= kSecondsMax)) {
-    fmt::print(stderr, "Invalid --watch [{}]: {} to {} seconds\n", period, kSecondsMin, kSecondsMax);
-    return kExitUsage;
+    return wrong_usage(fmt::format("Invalid --watch [{}]: {} to {} seconds", period, kSecondsMin, kSecondsMax));
   }
   if (auto r = watch_stats(*name, static_cast<uint64_t>(seconds * static_cast<double>(kNsPerSec))); !r)
     return r.error();
