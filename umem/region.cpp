@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "user/base/map_aligned.h"
+
 namespace xdplb {
 namespace {
 
@@ -13,19 +15,6 @@ constexpr uint64_t kHugePageBytes = 2u << 20;
 
 uint64_t round_up(uint64_t value, uint64_t unit) {
   return (value + unit - 1) / unit * unit;
-}
-
-// The address comes aligned to a huge page: an area that begins between two could not be built of them at its ends.
-void* map_aligned(uint64_t len_bytes) {
-  const uint64_t padded = len_bytes + kHugePageBytes;
-  void* memory = mmap(nullptr, padded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return memory;
-  const auto start = reinterpret_cast<uint64_t>(memory);
-  const uint64_t aligned = round_up(start, kHugePageBytes);
-  if (aligned > start) munmap(memory, aligned - start);
-  const uint64_t tail = start + padded - (aligned + len_bytes);
-  if (tail > 0) munmap(reinterpret_cast<void*>(aligned + len_bytes), tail);
-  return reinterpret_cast<void*>(aligned);
 }
 
 }  // namespace
@@ -56,7 +45,7 @@ Result<MappedRegion> MappedRegion::create(uint64_t len_bytes, HugePages huge_pag
   if (memory != MAP_FAILED) return MappedRegion(static_cast<std::byte*>(memory), size, PageKind::huge);
 
   // Most hosts reserve none: nothing to complain about.
-  memory = map_aligned(size);
+  memory = map_aligned(size, kHugePageBytes, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return fail_errno(errno, "Cannot map {} bytes of packet memory", size);
   const bool advised = madvise(memory, size, MADV_HUGEPAGE) == 0;
   return MappedRegion(static_cast<std::byte*>(memory), size, advised ? PageKind::transparent : PageKind::small);

@@ -4,12 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
-
+#include "user/base/map_aligned.h"
 #include "user/ctl/shm_file.h"
-
-namespace xdplb {
-namespace {
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23  // Linux 5.14
@@ -18,28 +14,7 @@ namespace {
 #define MADV_COLLAPSE 25  // Linux 6.1
 #endif
 
-// At an address where huge pages fit: the kernel makes them of such parts of a file alone whose address and whose
-// offset are multiples of one, as the offsets of tables are.
-void* map_aligned(int fd, size_t offset, size_t bytes) {
-  void* const reserved =
-      mmap(nullptr, bytes + kFlowAlignBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (reserved == MAP_FAILED) return MAP_FAILED;
-  auto* const begin = static_cast<std::byte*>(reserved);
-  const size_t skip = -reinterpret_cast<uintptr_t>(begin) % kFlowAlignBytes;
-  void* const memory =
-      mmap(begin + skip, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, static_cast<off_t>(offset));
-  if (memory == MAP_FAILED) {
-    const int error = errno;
-    munmap(begin, bytes + kFlowAlignBytes);
-    errno = error;
-    return MAP_FAILED;
-  }
-  if (skip != 0) munmap(begin, skip);
-  munmap(begin + skip + bytes, kFlowAlignBytes - skip);
-  return memory;
-}
-
-}  // namespace
+namespace xdplb {
 
 Result<uint32_t> flows_of_file(int fd, const std::string& path) {
   FlowTableHeader header;
@@ -64,7 +39,8 @@ Result<size_t> tables_of_file(int fd, const FlowGeometry& geometry, const std::s
 Result<std::span<std::byte>> map_flow_table(int fd, size_t index, const FlowGeometry& geometry,
                                             const std::string& path) {
   const size_t bytes = geometry.region_bytes;
-  void* memory = map_aligned(fd, index * bytes, bytes);
+  // Where huge pages fit: tables begin at multiples of one in the file, too.
+  void* const memory = map_aligned(bytes, kFlowAlignBytes, MAP_SHARED, fd, static_cast<off_t>(index * bytes));
   if (memory == MAP_FAILED) return fail_errno(errno, "Cannot map {} bytes of {}", bytes, path);
   return std::span(static_cast<std::byte*>(memory), bytes);
 }
