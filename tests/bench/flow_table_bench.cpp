@@ -33,7 +33,7 @@ struct Rig {
     uint32_t near = 0;
     for (const FlowKey& key : keys) {
       const uint64_t hash = table.hash(key);
-      near += table.seek(table.near_slot(hash), hash) != kNoSlot;
+      near += table.seek(table.near_entry(hash), hash) != kNoEntry;
     }
     return near / static_cast<double>(keys.size());
   }
@@ -54,20 +54,24 @@ void hit(benchmark::State& state) {
   uint64_t now_ns = kStart, missed = 0;
   for (auto _ : state) {
     const uint64_t* const batch = hashes.data() + at;
-    uint32_t slots[kBatch];
+    uint32_t entries[kBatch];
     for (uint32_t i = 0; i < kBatch; ++i) {
-      slots[i] = rig.table.near_slot(batch[i]);
-      rig.table.prefetch(slots[i]);
+      entries[i] = rig.table.near_entry(batch[i]);
+      rig.table.prefetch(entries[i]);
     }
     for (uint32_t i = 0; i < kBatch; ++i) {
-      slots[i] = rig.table.seek(slots[i], batch[i]);
-      if (slots[i] == kNoSlot) rig.table.prefetch_far(batch[i]);
+      entries[i] = rig.table.seek(entries[i], batch[i]);
+      if (entries[i] == kNoEntry) rig.table.prefetch_far(batch[i]);
     }
     for (uint32_t i = 0; i < kBatch; ++i) {
-      FlowHit hit;
-      if (slots[i] != kNoSlot) hit = rig.table.hit_at(slots[i], batch[i], to_tick(now_ns));
-      if (!hit) hit = rig.table.find(batch[i], now_ns);
-      if (hit) {
+      if (entries[i] != kNoEntry) {
+        const FlowWords flow = rig.table.words_of(entries[i]);
+        if (flow.has_tag(FlowTag(batch[i])) && stays(flow.state(), kTcpAck)) {
+          rig.table.renew(entries[i], flow, rig.policy.timeouts, to_tick(now_ns));
+          continue;
+        }
+      }
+      if (const FlowHit hit = rig.table.find(batch[i], now_ns)) {
         rig.table.touch(hit, kTcpAck, rig.policy, now_ns);
       } else {
         ++missed;

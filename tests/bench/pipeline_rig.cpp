@@ -17,7 +17,7 @@ constexpr uint32_t kPacketBytes = 60;
 constexpr uint32_t kPortsPerAddress = 16384;
 constexpr uint64_t kPacketNs = 500;  // 2 Mpps
 
-constexpr size_t kIpv4At = 14, kSourceAt = 26, kPortAt = 34;
+constexpr size_t kSourceAt = 26, kPortAt = 34;
 
 Config make_config() {
   Config config;
@@ -139,7 +139,7 @@ void PipelineRig::check_batch() const {
   uint32_t near = 0;
   for (uint32_t i = 0; i < batch_.count; ++i) {
     XDPLB_CHECK(batch_.packets.fate[i] == Fate::forward && batch_.packets.flow[i] == FlowUse::hit);
-    near += batch_.packets.slot[i] != kNoSlot;
+    near += batch_.packets.entry[i] != kNoEntry;
     const MacAddr& mac = snapshot_->targets[batch_.packets.target[i]].mac;
     XDPLB_CHECK(std::memcmp(batch_.data[i], mac.bytes.data(), mac.bytes.size()) == 0);
   }

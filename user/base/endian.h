@@ -22,6 +22,12 @@ class BigEndian {
     std::memcpy(&raw, bytes_, sizeof raw);
     return swap(raw);
   }
+  // Whether one of these bits is set. The mask is what is swapped, which costs nothing where it is a constant.
+  [[nodiscard]] bool has_any(Int bits) const {
+    Int raw;
+    std::memcpy(&raw, bytes_, sizeof raw);
+    return (raw & swap(bits)) != 0;
+  }
   void set(Int host) {
     const Int raw = swap(host);
     std::memcpy(bytes_, &raw, sizeof raw);

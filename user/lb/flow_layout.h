@@ -86,6 +86,14 @@ struct alignas(64) FlowBucket {
 };
 static_assert(sizeof(FlowBucket) == 64);
 
+// The packet path names an entry by its place word, counted over the words of all buckets: from there to an address
+// is nothing to compute. Everybody else counts slots, four to a bucket.
+inline constexpr uint32_t kBucketWords = sizeof(FlowBucket) / sizeof(uint64_t);
+inline constexpr uint32_t kNoEntry = ~uint32_t{0};
+constexpr uint32_t slot_of(uint32_t entry) {
+  return entry / kBucketWords * kBucketWays + entry % kBucketWords;
+}
+
 // The whole key, for listings and for moving a flow to another table, and the second of its creation in the key's
 // three reserved bytes. A reader that caught it half-written notices that its hash does not give the entry's tag.
 struct FlowCold {
@@ -138,9 +146,22 @@ constexpr uint16_t service_of(uint64_t life) {
 constexpr Tick deadline_of(uint64_t life) {
   return static_cast<Tick>(life >> 32);
 }
+constexpr uint64_t with_deadline(uint64_t life, Tick deadline) {
+  return static_cast<uint32_t>(life) | uint64_t{deadline} << 32;
+}
 constexpr bool is_live(uint64_t life, Tick now) {
   return state_of(life) != FlowState::none && is_before(now, deadline_of(life));
 }
+
+// An entry as it was read.
+struct FlowWords {
+  uint64_t place = 0;
+  uint64_t life = 0;
+
+  [[nodiscard]] bool has_tag(FlowTag tag) const { return place >> 32 == tag.low && (life & 0xffff) == tag.high; }
+  [[nodiscard]] FlowTarget target() const { return target_of(place); }
+  [[nodiscard]] FlowState state() const { return state_of(life); }
+};
 static_assert(kMaxServices == 1u << 13, "a service fits its 13 bits");
 static_assert(kMaxTargets <= kTargetSlots);
 

@@ -67,10 +67,10 @@ inline FlowState next_state(FlowState state, uint8_t tcp_flags);
 
 // Whether a packet for a live flow begins a new one under the same ports: a SYN after FIN or RST. Its target is then
 // chosen anew.
-inline bool is_syn(uint8_t tcp_flags) {
+constexpr bool is_syn(uint8_t tcp_flags) {
   return (tcp_flags & (kTcpSyn | kTcpAck | kTcpRst | kTcpFin)) == kTcpSyn;
 }
-inline bool starts_anew(FlowState state, uint8_t tcp_flags) {
+constexpr bool starts_anew(FlowState state, uint8_t tcp_flags) {
   return is_syn(tcp_flags) && (state == FlowState::closing || state == FlowState::reset);
 }
 
@@ -87,6 +87,7 @@ constexpr FlowState compute_next_state(FlowState state, uint8_t tcp_flags) {
   return FlowState::established;
 }
 
+// The lower five bits: all that a state depends on.
 inline constexpr uint32_t kTcpFlagBits = 5;
 inline constexpr auto kNextStates = [] {
   std::array<FlowState, kFlowStates << kTcpFlagBits> table{};
@@ -98,6 +99,26 @@ inline constexpr auto kNextStates = [] {
 
 inline FlowState next_state(FlowState state, uint8_t tcp_flags) {
   return kNextStates[static_cast<uint32_t>(state) << kTcpFlagBits | (tcp_flags & ((1u << kTcpFlagBits) - 1))];
+}
+
+// By state, and in it a bit for each combination of those flags: whether a packet that has them leaves the flow in
+// its state, and is no reason to choose anew.
+inline constexpr auto kStayingFlags = [] {
+  std::array<uint32_t, kFlowStates> table{};
+  for (uint32_t state = 1; state < kFlowStates; ++state) {
+    for (uint32_t flags = 0; flags < 1u << kTcpFlagBits; ++flags) {
+      const auto before = static_cast<FlowState>(state);
+      const bool stays = compute_next_state(before, static_cast<uint8_t>(flags)) == before &&
+                         !starts_anew(before, static_cast<uint8_t>(flags));
+      table[state] |= uint32_t{stays} << flags;
+    }
+  }
+  return table;
+}();
+
+// Never, where there is no flow.
+inline bool stays(FlowState state, uint8_t tcp_flags) {
+  return (kStayingFlags[static_cast<size_t>(state)] & 1u << (tcp_flags & ((1u << kTcpFlagBits) - 1))) != 0;
 }
 
 }  // namespace xdplb

@@ -58,7 +58,15 @@ bool FlowTable::touch(const FlowHit& hit, uint8_t tcp_flags, const FlowPolicy& p
   current.state = state_of(current.life);
   if (relaxed(bucket.place[hit.slot % kBucketWays]) != hit.place || current.state == FlowState::none) return false;
   count_hits(1);
-  renew(current, tcp_flags, policy.timeouts, to_tick(now_ns));
+  const FlowState after = next_state(current.state, tcp_flags);
+  const Tick deadline = to_tick(now_ns) + policy.timeouts.of(after);
+  const uint64_t life = pack_life(tag_of(current.place, current.life), service_of(current.life), after, deadline);
+  // relaxed: the entry is the same flow's as before, so readers may see either.
+  store_word(bucket_of(hit.slot).life[hit.slot % kBucketWays], life, std::memory_order_relaxed);
+  if (current.state == FlowState::embryonic && after != current.state) {
+    uint64_t& counts = services_[service_of(current.life)].counts;
+    store_word(counts, relaxed(counts) - 1, std::memory_order_relaxed);
+  }
   return true;
 }
 
@@ -193,7 +201,7 @@ void FlowTable::sweep(uint32_t buckets, uint64_t now_ns) {
     reclaim(sweep_next_, to_tick(now_ns));
     if (++sweep_next_ == buckets_n_) sweep_next_ = 0;
   }
-  prefetch(sweep_next_ * kBucketWays);  // a cache miss that is over by the next call
+  prefetch(sweep_next_ * kBucketWords);  // a cache miss that is over by the next call
 }
 
 void FlowTable::name_service(uint16_t service, uint64_t identity) {

@@ -9,9 +9,9 @@
 // three quarters it is one in eight thousand (user/lb/README.md).
 //
 // A batch goes through in three passes, each the prefetch distance of the next:
-//   1. hash, near_slot, prefetch
+//   1. hash, near_entry, prefetch
 //   2. seek; where it finds nothing, prefetch_far
-//   3. hit_at what 2 found, else find; then touch a hit, or enter a new flow
+//   3. renew what 2 found, if it is the flow and stays in its state; else find, then touch a hit, or enter a new flow
 #pragma once
 
 #include <emmintrin.h>
@@ -74,20 +74,26 @@ class alignas(kLineBytes) FlowTable {
   [[nodiscard]] const FlowReader& reader() const { return reader_; }
   [[nodiscard]] uint64_t hash(const FlowKey& key) const { return hash_(key); }
 
-  // The first slot of the near bucket.
-  [[nodiscard]] uint32_t near_slot(uint64_t hash) const { return near_bucket(hash, buckets_n_) * kBucketWays; }
+  // The first entry of the near bucket.
+  [[nodiscard]] uint32_t near_entry(uint64_t hash) const { return near_bucket(hash, buckets_n_) * kBucketWords; }
   // Into the second-level cache: the first one is full of the batch by the time that the line is looked at.
   // always_inline, both: g++ 12 takes a function that only prefetches for one without effect, and drops the call.
-  [[gnu::always_inline]] void prefetch(uint32_t slot) const { __builtin_prefetch(&bucket_of(slot), 0, 2); }
+  [[gnu::always_inline]] void prefetch(uint32_t entry) const { __builtin_prefetch(words() + entry, 0, 2); }
   [[gnu::always_inline]] void prefetch_far(uint64_t hash) const {
     __builtin_prefetch(buckets_ + far_bucket(hash, buckets_n_), 0, 2);
   }
 
-  // The slot of the bucket that begins with `first` whose tag looks like the hash's, or kNoSlot. All that is known of
-  // it is 32 bits; hit_at says whether it is the flow's.
+  // The entry of the bucket that begins with `first` whose tag looks like the hash's, or kNoEntry. All that is known
+  // of it is 32 bits.
   [[nodiscard]] uint32_t seek(uint32_t first, uint64_t hash) const;
-  // The live flow of that hash in this slot, if it is there.
-  [[nodiscard]] FlowHit hit_at(uint32_t slot, uint64_t hash, Tick now) const;
+  // relaxed: nothing changes while the owner looks.
+  [[nodiscard]] FlowWords words_of(uint32_t entry) const {
+    const uint64_t* const place = words() + entry;
+    return {load_word(place[0], std::memory_order_relaxed), load_word(place[kBucketWays], std::memory_order_relaxed)};
+  }
+  // A packet that leaves its flow in its state has come for this entry. Hits are counted for a batch at once.
+  void renew(uint32_t entry, FlowWords flow, const FlowTimeouts& timeouts, Tick now);
+  void count_hits(uint64_t n) { add(FlowCounter::hits, n); }
   // In either bucket, wherever it lies.
   [[nodiscard]] FlowHit find(uint64_t hash, uint64_t now_ns) const {
     const FlowHit hit = find_own(near_bucket(hash, buckets_n_), hash, to_tick(now_ns));
@@ -97,9 +103,6 @@ class alignas(kLineBytes) FlowTable {
   // A packet of a flow that was found: renews it and moves its state. False, and nothing done, if the entry is no
   // longer the hit's: an earlier packet of the batch removed or moved it.
   bool touch(const FlowHit& hit, uint8_t tcp_flags, const FlowPolicy& policy, uint64_t now_ns);
-  // The same for a hit that was found just now, and without counting it: that is done for a batch at once.
-  void renew(const FlowHit& hit, uint8_t tcp_flags, const FlowTimeouts& timeouts, Tick now);
-  void count_hits(uint64_t n) { add(FlowCounter::hits, n); }
 
   // A flow that was not found, or that was removed just now.
   FlowEntry enter(uint64_t hash, const FlowKey& key, uint8_t tcp_flags, FlowOwner owner, const FlowPolicy& policy,
@@ -129,6 +132,7 @@ class alignas(kLineBytes) FlowTable {
 
   [[nodiscard]] FlowHit find_own(uint32_t index, uint64_t hash, Tick now) const;
   [[nodiscard]] FlowBucket& bucket_of(uint32_t slot) const { return buckets_[slot / kBucketWays]; }
+  [[nodiscard]] uint64_t* words() const { return reinterpret_cast<uint64_t*>(buckets_); }
   void write(uint32_t slot, uint64_t place, uint64_t life, const FlowCold& cold);
   void free_slot(uint32_t slot, uint64_t life, FlowCounter why);
   void reclaim(uint32_t bucket, Tick now);
@@ -162,40 +166,33 @@ class alignas(kLineBytes) FlowTable {
 // is not looked for here.
 inline uint32_t FlowTable::seek(uint32_t first, uint64_t hash) const {
   static_assert(kBucketWays == 4 && sizeof(FlowBucket::place) == 2 * sizeof(__m128i));
-  const auto* const place = reinterpret_cast<const float*>(bucket_of(first).place.data());
+  const auto* const place = reinterpret_cast<const float*>(words() + first);
   const __m128i tags = _mm_castps_si128(_mm_shuffle_ps(_mm_load_ps(place), _mm_load_ps(place + 4), 0b11'01'11'01));
   const __m128i wanted = _mm_set1_epi32(static_cast<int>(FlowTag(hash).low));
   const auto matches = static_cast<uint32_t>(_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(tags, wanted))));
-  return matches == 0 ? kNoSlot : first + static_cast<uint32_t>(std::countr_zero(matches));
-}
-
-inline FlowHit FlowTable::hit_at(uint32_t slot, uint64_t hash, Tick now) const {
-  const FlowTag tag(hash);
-  const uint64_t place = load_word(bucket_of(slot).place[slot % kBucketWays], std::memory_order_relaxed);
-  const uint64_t life = load_word(bucket_of(slot).life[slot % kBucketWays], std::memory_order_relaxed);
-  if (place >> 32 != tag.low || (life & 0xffff) != tag.high || !is_live(life, now)) return {};
-  return {.slot = slot, .service = service_of(life), .state = state_of(life), .place = place, .life = life};
+  return matches == 0 ? kNoEntry : first + static_cast<uint32_t>(std::countr_zero(matches));
 }
 
 inline FlowHit FlowTable::find_own(uint32_t index, uint64_t hash, Tick now) const {
   for (uint32_t way = 0; way < kBucketWays; ++way) {
-    if (const FlowHit hit = hit_at(index * kBucketWays + way, hash, now)) return hit;
+    const uint32_t entry = index * kBucketWords + way;
+    const FlowWords flow = words_of(entry);
+    if (!flow.has_tag(FlowTag(hash)) || !is_live(flow.life, now)) continue;
+    return {.slot = slot_of(entry),
+            .service = service_of(flow.life),
+            .state = flow.state(),
+            .place = flow.place,
+            .life = flow.life};
   }
   return {};
 }
 
-inline void FlowTable::renew(const FlowHit& hit, uint8_t tcp_flags, const FlowTimeouts& timeouts, Tick now) {
-  const FlowState after = next_state(hit.state, tcp_flags);
-  const Tick deadline = now + timeouts.of(after);
-  const uint64_t renewed = (hit.life & 0xfff8ffff) | static_cast<uint64_t>(after) << 16 | uint64_t{deadline} << 32;
+inline void FlowTable::renew(uint32_t entry, FlowWords flow, const FlowTimeouts& timeouts, Tick now) {
+  const Tick deadline = now + timeouts.of(flow.state());
   // Also where nothing changes: whether a tick has gone by since the flow's last packet is a guess that the core gets
   // wrong too often (2.4 ns a packet with 100,000 flows).
   // relaxed: the entry is the same flow's as before, so readers may see either.
-  store_word(bucket_of(hit.slot).life[hit.slot % kBucketWays], renewed, std::memory_order_relaxed);
-  if (hit.state == FlowState::embryonic && after != hit.state) [[unlikely]] {
-    uint64_t& counts = services_[hit.service].counts;
-    store_word(counts, load_word(counts, std::memory_order_relaxed) - 1, std::memory_order_relaxed);
-  }
+  store_word(words()[entry + kBucketWays], with_deadline(flow.life, deadline), std::memory_order_relaxed);
 }
 
 }  // namespace xdplb

@@ -8,6 +8,7 @@
 #include <bit>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,12 @@ struct SnapshotTarget {
   [[nodiscard]] bool keeps_flows(uint16_t of_epoch) const { return keeps.id != kNoTarget && keeps.epoch == of_epoch; }
 };
 static_assert(sizeof(SnapshotTarget) == 16);
+
+// Whether a flow that was given to `target` may stay there. `targets`: by id.
+inline bool keeps_flows(std::span<const SnapshotTarget> targets, FlowTarget target) {
+  return target.id < targets.size() &&
+         std::bit_cast<uint32_t>(targets[target.id].keeps) == std::bit_cast<uint32_t>(target);
+}
 
 // The filled table of a service: target ids, kNoTarget everywhere where there is none. Shared between services (and
 // between snapshots) whose tables would be equal.
@@ -73,10 +80,7 @@ struct Snapshot {
   std::vector<SnapshotService> services;  // by id
   Tier tier;                              // of balancers; may be none
 
-  [[nodiscard]] bool keeps_flows(FlowTarget target) const {
-    return target.id < targets.size() &&
-           std::bit_cast<uint32_t>(targets[target.id].keeps) == std::bit_cast<uint32_t>(target);
-  }
+  [[nodiscard]] bool keeps_flows(FlowTarget target) const { return xdplb::keeps_flows(targets, target); }
 
   // The steering hash: equal on every balancer that has the same seed, whatever its architecture.
   [[nodiscard]] uint64_t steering_hash(const FlowKey& key, HashFields fields) const {

@@ -50,22 +50,22 @@ void Steering::look_up(const Snapshot& snapshot, PacketColumns& packets, uint32_
       continue;
     }
     packets.service[i] = snapshot.vips.match(info.key.dst, info.key.protocol, info.key.dst_port);
-    packets.slot[i] = kNoSlot;
     if (packets.service[i] == kNoService) {
+      packets.entry[i] = kNoEntry;
       packets.drop(i, Reason::no_service);
       continue;
     }
     const uint64_t hash = flows.hash(info.key);
-    const uint32_t slot = flows.near_slot(hash);
-    flows.prefetch(slot);
+    const uint32_t near = flows.near_entry(hash);
+    flows.prefetch(near);
     packets.hash[i] = hash;
-    packets.slot[i] = slot;
+    packets.entry[i] = near;
   }
 }
 
 void Steering::look_up_other(const Snapshot& snapshot, PacketColumns& packets, uint32_t i) const {
   packets.service[i] = kNoService;
-  packets.slot[i] = kNoSlot;
+  packets.entry[i] = kNoEntry;
   if (packets.fate[i] != Fate::forward) return;
   const PacketInfo& info = packets.info[i];
   packets.service[i] = service_of(snapshot.vips, info);
@@ -75,15 +75,15 @@ void Steering::look_up_other(const Snapshot& snapshot, PacketColumns& packets, u
     packets.hash[i] = fragments_.hash(fragment_key(info));
   } else {
     packets.hash[i] = parts_.flows->hash(info.key);
-    parts_.flows->prefetch(parts_.flows->near_slot(packets.hash[i]));
+    parts_.flows->prefetch(parts_.flows->near_entry(packets.hash[i]));
   }
 }
 
 void Steering::find(PacketColumns& packets, uint32_t count) const {
   for (uint32_t i = 0; i < count; ++i) {
-    if (packets.slot[i] == kNoSlot) continue;
-    packets.slot[i] = parts_.flows->seek(packets.slot[i], packets.hash[i]);
-    if (packets.slot[i] == kNoSlot) parts_.flows->prefetch_far(packets.hash[i]);
+    if (packets.entry[i] == kNoEntry) continue;
+    packets.entry[i] = parts_.flows->seek(packets.entry[i], packets.hash[i]);
+    if (packets.entry[i] == kNoEntry) parts_.flows->prefetch_far(packets.hash[i]);
   }
 }
 
@@ -106,23 +106,25 @@ bool Steering::follow(const Snapshot& snapshot, PacketColumns& packets, uint32_t
 void Steering::decide(const Snapshot& snapshot, PacketColumns& packets, uint32_t count, uint64_t now_ns) {
   FlowTable& flows = *parts_.flows;
   const Tick now = to_tick(now_ns);
-  uint32_t hits = 0;
+  const std::span<const SnapshotTarget> targets = snapshot.targets;
+  uint32_t others = 0;
   for (uint32_t i = 0; i < count; ++i) {
-    // Nearly all packets: of a flow that was found and goes on as before.
-    if (packets.slot[i] != kNoSlot) {
-      const FlowHit hit = flows.hit_at(packets.slot[i], packets.hash[i], now);
-      const uint8_t tcp_flags = packets.info[i].tcp_flags;
-      if (hit && snapshot.keeps_flows(hit.target()) && !starts_anew(hit.state, tcp_flags)) {
-        flows.renew(hit, tcp_flags, snapshot.services[packets.service[i]].policy.timeouts, now);
-        packets.target[i] = hit.target().id;
+    // Nearly all packets: of a flow that was found, and that stays in its state (which no free entry does) and with
+    // its target.
+    if (const uint32_t entry = packets.entry[i]; entry != kNoEntry) {
+      const FlowWords flow = flows.words_of(entry);
+      if (flow.has_tag(FlowTag(packets.hash[i])) && is_before(now, deadline_of(flow.life)) &&
+          stays(flow.state(), packets.info[i].tcp_flags) && keeps_flows(targets, flow.target())) {
+        flows.renew(entry, flow, snapshot.services[packets.service[i]].policy.timeouts, now);
+        packets.target[i] = flow.target().id;
         packets.flow[i] = FlowUse::hit;
-        ++hits;
         continue;
       }
     }
+    ++others;
     if (packets.fate[i] == Fate::forward) decide_other(snapshot, packets, i, now_ns);
   }
-  flows.count_hits(hits);
+  flows.count_hits(count - others);
 }
 
 void Steering::decide_other(const Snapshot& snapshot, PacketColumns& packets, uint32_t i, uint64_t now_ns) {

@@ -2,7 +2,7 @@
 // is the prefetch distance of the next. One per worker, used by its thread alone; what workers share (other tables,
 // fragments) it reads without waiting. No step allocates or calls out; the clock is an argument.
 //
-// The steps, in order: look_up (the service, and ask for the flow's bucket), find (the slot in the near bucket, else
+// The steps, in order: look_up (the service, and ask for the flow's bucket), find (the entry in the near bucket, else
 // ask for the far one), decide. A packet that a step drops keeps the Reason; the steps after it pass over it.
 //
 // The rules, as decide applies them:
@@ -48,8 +48,8 @@ struct PacketColumns {
   Fate fate[kMaxBatch];
   uint16_t service[kMaxBatch];
   uint16_t target[kMaxBatch];
-  uint64_t hash[kMaxBatch];  // of the flow, or of the datagram for a later fragment; keyed by the placement secret
-  uint32_t slot[kMaxBatch];  // of the flow table, where the flow seems to be; kNoSlot: to be looked for elsewhere
+  uint64_t hash[kMaxBatch];   // of the flow, or of the datagram for a later fragment; keyed by the placement secret
+  uint32_t entry[kMaxBatch];  // of the flow table, where the flow seems to be; kNoEntry: to be looked for elsewhere
   FlowUse flow[kMaxBatch];
   uint8_t peer[kMaxBatch];  // member of the tier
 

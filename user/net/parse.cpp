@@ -21,11 +21,11 @@ bool is_vlan(uint16_t ether_type) {
 }
 
 // Adding with end-around carry is adding modulo 65535, in whichever byte order, so the header is summed as it lies
-// and must come to "minus zero". The remainder by a constant is one multiplication; the sum of a header is never 0.
+// and must come to "minus zero". The sum of a header is never 0.
 bool ipv4_checksum_holds(const uint8_t* header, uint32_t header_len) {
   uint64_t sum = 0;
   for (uint32_t i = 0; i < header_len; i += 4) sum += word_at<uint32_t>(header + i);
-  return sum % 0xffff == 0;
+  return is_multiple_of_65535(sum);
 }
 
 Reason parse_tcp(Bytes packet, bool whole, PacketInfo& info) {

@@ -28,13 +28,21 @@ constexpr PacketInfoWords plain_info(uint8_t ip_version, uint32_t l4_offset) {
                                                    .l4_offset = static_cast<uint16_t>(l4_offset)});
 }
 
+// Without a division: an odd number divides exactly those whose product with its inverse modulo 2^64 is at most 2^64
+// divided by it (H. Warren, Hacker's Delight, 10-17).
+constexpr bool is_multiple_of_65535(uint64_t number) {
+  constexpr uint64_t kInverse = 0xfffefffefffeffff;
+  static_assert(kInverse * 0xffff == 1);
+  return number * kInverse <= ~uint64_t{0} / 0xffff;
+}
+
 // Of a header without options. Adding with end-around carry is adding modulo 65535, in whichever byte order, so the
 // header is summed as it lies and must come to "minus zero". The sum of a header is never 0.
 inline bool plain_ipv4_checksum_holds(const uint8_t* header) {
   const uint64_t sum = uint64_t{word_at<uint32_t>(header)} + word_at<uint32_t>(header + 4) +
                        word_at<uint32_t>(header + 8) + word_at<uint32_t>(header + 12) +
                        word_at<uint32_t>(header + 16);
-  return sum % 0xffff == 0;
+  return is_multiple_of_65535(sum);
 }
 
 // Word by word into its place. An array of them g++ would make on the stack first, and wait when it reads it back.
@@ -54,13 +62,12 @@ inline void write_info(PacketInfo& info, const PacketInfoWords& plain, uint64_t 
 inline int common_tcp_flags(const uint8_t* l4, uint32_t l4_offset, uint32_t end, uint8_t protocol) {
   if (protocol == kProtoUdp) {
     const uint32_t len = reinterpret_cast<const UdpHeader*>(l4)->len.get();
-    if (end < l4_offset + sizeof(UdpHeader) || len < sizeof(UdpHeader) || len > end - l4_offset) return -1;
-    return 0;
+    return len < sizeof(UdpHeader) || l4_offset + len > end ? -1 : 0;
   }
   if (protocol != kProtoTcp || end < l4_offset + sizeof(TcpHeader)) return -1;
   const auto& tcp = *reinterpret_cast<const TcpHeader*>(l4);
   const uint32_t header_len = (tcp.data_offset >> 4) * 4u;
-  if (header_len < sizeof(TcpHeader) || header_len > end - l4_offset) return -1;
+  if (header_len < sizeof(TcpHeader) || l4_offset + header_len > end) return -1;
   return tcp.flags;
 }
 
@@ -76,7 +83,7 @@ inline uint64_t ports_and_protocol(const uint8_t* l4, uint8_t protocol) {
   const auto& ip = *reinterpret_cast<const Ipv4Header*>(frame + kL3);
   const uint32_t end = kL3 + ip.total_len.get();
   if (ip.version_ihl != kVersionAndWords || end > len_bytes || ip.ttl == 0) return false;
-  if ((ip.fragment.get() & (kIpv4MoreFragments | kIpv4OffsetMask)) != 0) return false;
+  if (ip.fragment.has_any(kIpv4MoreFragments | kIpv4OffsetMask)) return false;
   if (!plain_ipv4_checksum_holds(frame + kL3)) return false;
   const int tcp_flags = common_tcp_flags(frame + kL4, kL4, end, ip.protocol);
   if (tcp_flags < 0) return false;

@@ -58,6 +58,20 @@ TEST_CASE("flow state: a further packet", "[flow]") {
     CHECK_FALSE(starts_anew(r.before, kSynAck));
     CHECK_FALSE(starts_anew(r.before, kTcpAck));
     CHECK_FALSE(starts_anew(r.before, kTcpSyn | kTcpRst));
+    CHECK(stays(r.before, kTcpSyn) == (r.before != closing && r.before != reset));
+    CHECK(stays(r.before, kTcpAck) == (r.ack == r.before));
+    CHECK(stays(r.before, 0) == (r.nothing == r.before));
+    CHECK(stays(r.before, kTcpFin) == (r.fin == r.before));
+    CHECK(stays(r.before, kRstAck) == (r.rst == r.before));
+  }
+}
+
+TEST_CASE("flow state: nothing stays in a free entry; flags that no state depends on change nothing", "[flow]") {
+  for (uint32_t flags = 0; flags < 256; ++flags) {
+    CHECK_FALSE(stays(FlowState::none, static_cast<uint8_t>(flags)));
+    for (const FlowState state : {embryonic, unconfirmed, established, closing, reset, udp, other}) {
+      CHECK(stays(state, static_cast<uint8_t>(flags)) == stays(state, static_cast<uint8_t>(flags & 0x1f)));
+    }
   }
 }
 

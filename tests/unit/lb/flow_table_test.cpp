@@ -228,7 +228,7 @@ TEST_CASE("flow table: at its nominal load every flow finds room, 95 of 100 in t
     uint32_t near = 0, found = 0;
     for (uint32_t n = 0; n < flows; ++n) {
       const uint64_t hash = rig.table.hash(flow_key(n));
-      near += rig.table.seek(rig.table.near_slot(hash), hash) != kNoSlot;
+      near += rig.table.seek(rig.table.near_entry(hash), hash) != kNoEntry;
       found += bool(rig.table.find(hash, rig.now_ns));
     }
     CHECK(found == rig.counter(FlowCounter::live));

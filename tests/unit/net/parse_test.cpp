@@ -89,6 +89,20 @@ Reason reason_of(const Bytes& frame) {
   return parse_packet(exact.span(), info);
 }
 
+TEST_CASE("multiples of 65535 are told by one multiplication", "[parse]") {
+  std::mt19937_64 random(20);
+  const auto check = [](uint64_t number) { REQUIRE(is_multiple_of_65535(number) == (number % 65535 == 0)); };
+  for (uint64_t number = 0; number < 200'000; ++number) check(number);
+  for (const uint64_t factor : {uint64_t{1} << 32, ~uint64_t{0} / 65535}) {
+    for (uint64_t off = 0; off < 3; ++off) check(factor * 65535 - off);
+  }
+  for (uint32_t i = 0; i < 100'000; ++i) {
+    const uint64_t number = random() >> (i % 64);
+    check(number);
+    check(number - number % 65535);
+  }
+}
+
 TEST_CASE("what is cut off anywhere is refused, without a read beyond the end", "[net][parse]") {
   for (const Bytes& frame : accepted_frames()) {
     for (size_t len = 0; len < frame.size(); ++len) {
