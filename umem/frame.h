@@ -1,11 +1,12 @@
 // Frames: the chunks of a worker's packet memory, and how they are named.
 //
-// A worker's memory is one area of `frames` chunks of kFrameBytes each, registered by each of its ports as that
-// port's own UMEM. A FrameAddr is an offset into that area: the start of a chunk (fill ring) or the first byte of
-// a packet inside it (RX and TX). base() tells which chunk; completions return what was sent, so whoever frees a
-// frame takes base() first. Values, any thread.
+// A worker's memory is one area of chunks of one FrameSize, registered by each of its ports as that port's own UMEM.
+// A FrameAddr is an offset into that area: the start of a chunk (fill ring) or the first byte of a packet inside it
+// (RX and TX). The FrameSize tells which chunk; completions return what was sent, so whoever frees a frame asks it
+// first. Values, any thread.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -15,19 +16,34 @@
 
 namespace xdplb {
 
-static_assert((kFrameBytes & (kFrameBytes - 1)) == 0, "chunks are found by masking");
-
 struct FrameAddr {
   uint64_t offset = 0;
 
-  [[nodiscard]] FrameAddr base() const { return {offset & ~uint64_t{kFrameBytes - 1}}; }
-  [[nodiscard]] uint32_t index() const { return static_cast<uint32_t>(offset / kFrameBytes); }
-  [[nodiscard]] uint32_t offset_in_frame() const { return static_cast<uint32_t>(offset & (kFrameBytes - 1)); }
   [[nodiscard]] FrameAddr operator+(uint32_t bytes) const { return {offset + bytes}; }
   friend bool operator==(FrameAddr, FrameAddr) = default;
-
-  [[nodiscard]] static FrameAddr of_index(uint32_t index) { return {uint64_t{index} * kFrameBytes}; }
 };
+
+// How long the chunks of an area are: a power of two, so that they are found by shifting.
+class FrameSize {
+ public:
+  explicit constexpr FrameSize(uint32_t bytes) : shift_(static_cast<uint32_t>(std::countr_zero(bytes))) {
+    XDPLB_CHECK(std::has_single_bit(bytes));
+  }
+
+  [[nodiscard]] constexpr uint32_t bytes() const { return 1u << shift_; }
+  [[nodiscard]] FrameAddr at(uint32_t index) const { return {uint64_t{index} << shift_}; }
+  [[nodiscard]] uint32_t index(FrameAddr addr) const { return static_cast<uint32_t>(addr.offset >> shift_); }
+  [[nodiscard]] uint32_t offset_in(FrameAddr addr) const {
+    return static_cast<uint32_t>(addr.offset & (bytes() - 1));
+  }
+  [[nodiscard]] FrameAddr base(FrameAddr addr) const { return {addr.offset - offset_in(addr)}; }
+  friend bool operator==(FrameSize, FrameSize) = default;
+
+ private:
+  uint32_t shift_;
+};
+inline constexpr FrameSize kSmallFrames{kSmallFrameBytes};
+inline constexpr FrameSize kLargeFrames{kFrameBytes};
 
 // A packet in its frame: what the RX ring gives and the TX ring takes.
 struct FrameRef {
@@ -41,18 +57,22 @@ struct FrameRef {
 class FrameArea {
  public:
   FrameArea() = default;
-  explicit FrameArea(std::span<std::byte> memory)
-      : memory_(memory.data()), frames_(static_cast<uint32_t>(memory.size() / kFrameBytes)) {}
+  explicit FrameArea(std::span<std::byte> memory, FrameSize frame_size = kLargeFrames)
+      : memory_(memory.data()),
+        frames_(static_cast<uint32_t>(memory.size() / frame_size.bytes())),
+        frame_size_(frame_size) {}
 
   [[nodiscard]] uint32_t frames() const { return frames_; }
-  [[nodiscard]] uint64_t len_bytes() const { return uint64_t{frames_} * kFrameBytes; }
+  [[nodiscard]] FrameSize frame_size() const { return frame_size_; }
+  [[nodiscard]] uint64_t len_bytes() const { return uint64_t{frames_} * frame_size_.bytes(); }
   [[nodiscard]] std::byte* memory() const { return memory_; }
 
   // A descriptor that the kernel would take: not empty, and inside one chunk of this area. One that it would not
   // take is skipped and never completes, so it must not get there.
   [[nodiscard]] bool contains(const FrameRef& frame) const {
-    return frame.len_bytes != 0 && frame.addr.offset < len_bytes() && frame.len_bytes <= kFrameBytes &&
-           frame.addr.offset_in_frame() + frame.len_bytes <= kFrameBytes;
+    const uint32_t chunk_bytes = frame_size_.bytes();
+    return frame.len_bytes != 0 && frame.addr.offset < len_bytes() && frame.len_bytes <= chunk_bytes &&
+           frame_size_.offset_in(frame.addr) + frame.len_bytes <= chunk_bytes;
   }
 
   [[nodiscard]] std::byte* at(FrameAddr addr) const {
@@ -67,6 +87,7 @@ class FrameArea {
  private:
   std::byte* memory_ = nullptr;
   uint32_t frames_ = 0;
+  FrameSize frame_size_ = kLargeFrames;
 };
 
 }  // namespace xdplb

@@ -62,12 +62,13 @@ struct FrameCounts {
 
 class FrameLedger {
  public:
-  explicit FrameLedger(uint32_t frames) : owners_(frames, FrameOwner::pool()) {}
+  FrameLedger(uint32_t frames, FrameSize frame_size) : owners_(frames, FrameOwner::pool()), frame_size_(frame_size) {}
 
   [[nodiscard]] uint32_t frames() const { return static_cast<uint32_t>(owners_.size()); }
+  [[nodiscard]] FrameSize frame_size() const { return frame_size_; }
 
   void move(FrameAddr frame, FrameOwner from, FrameOwner to) {
-    const uint32_t index = frame.index();
+    const uint32_t index = frame_size_.index(frame);
     XDPLB_DCHECK(index < frames());
     XDPLB_DCHECK(owners_[index] == from);
     static_cast<void>(from);
@@ -75,8 +76,8 @@ class FrameLedger {
   }
 
   [[nodiscard]] FrameOwner owner(FrameAddr frame) const {
-    XDPLB_DCHECK(frame.index() < frames());
-    return owners_[frame.index()];
+    XDPLB_DCHECK(frame_size_.index(frame) < frames());
+    return owners_[frame_size_.index(frame)];
   }
 
   // Both walk over all frames: for start, stop, a port's reset and tests.
@@ -85,6 +86,7 @@ class FrameLedger {
 
  private:
   LineVector<FrameOwner> owners_;  // by frame index
+  FrameSize frame_size_;
 };
 
 }  // namespace xdplb

@@ -16,7 +16,7 @@ namespace xdplb {
 
 class alignas(kLineBytes) FramePool {
  public:
-  explicit FramePool(uint32_t frames);
+  explicit FramePool(uint32_t frames, FrameSize frame_size = kLargeFrames);
   // Ports keep a reference to it.
   FramePool(const FramePool&) = delete;
   FramePool& operator=(const FramePool&) = delete;
@@ -28,7 +28,7 @@ class alignas(kLineBytes) FramePool {
   // A free frame for `to`. The pool must not be empty.
   [[nodiscard]] FrameAddr take(FrameOwner to) {
     XDPLB_DCHECK(!empty());
-    const FrameAddr frame = FrameAddr::of_index(free_[--free_count_]);
+    const FrameAddr frame = ledger_.frame_size().at(free_[--free_count_]);
     ledger_.move(frame, FrameOwner::pool(), to);
     return frame;
   }
@@ -37,7 +37,7 @@ class alignas(kLineBytes) FramePool {
   void put(FrameAddr frame, FrameOwner from) {
     ledger_.move(frame, from, FrameOwner::pool());
     XDPLB_DCHECK(free_count_ < capacity());
-    free_[free_count_++] = frame.index();
+    free_[free_count_++] = ledger_.frame_size().index(frame);
   }
 
   // The words of a worker, for a packet that it has received: dropped or copied out; held back; taken up again.

@@ -47,7 +47,7 @@ Port::Port(PortId id, FrameArea area, PortRings rings, PortKernel& kernel, Frame
   XDPLB_CHECK(id.value < kMaxPortsPerWorker);
   XDPLB_CHECK(!tx_ || completion_);
   XDPLB_CHECK(!rx_ || fill_);
-  XDPLB_CHECK(pool.capacity() <= area.frames());
+  XDPLB_CHECK(pool.capacity() <= area.frames() && pool.ledger().frame_size() == area.frame_size());
 }
 
 void Port::wake_rx() {

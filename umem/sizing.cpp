@@ -5,6 +5,17 @@
 #include <iterator>
 
 namespace xdplb {
+namespace {
+
+constexpr uint32_t kKernelHeadroomBytes = 256;     // XDP_PACKET_HEADROOM, before every packet
+constexpr uint32_t kLinkHeaderBytes = 14 + 2 * 4;  // Ethernet, and two VLAN tags
+
+}  // namespace
+
+FrameSize frame_size_for(uint32_t mtu, bool zero_copy) {
+  const bool fits = uint64_t{mtu} + kLinkHeaderBytes + kKernelHeadroomBytes <= kSmallFrameBytes;
+  return fits && !zero_copy ? kSmallFrames : kLargeFrames;
+}
 
 RingSizes default_ring_sizes(uint32_t queues) {
   if (queues <= 4) return {.rx = 4096, .fill = 4096, .tx = 2048, .completion = 2048};
@@ -14,6 +25,7 @@ RingSizes default_ring_sizes(uint32_t queues) {
 
 FrameSum worker_frames(const WorkerShape& shape) {
   return {
+      .frame_size = frame_size_for(shape.mtu, shape.zero_copy),
       .fill = shape.rx_ports * shape.rings.fill,
       .rx = shape.rx_ports * shape.rings.rx,
       .tx = shape.tx_ports * shape.rings.tx,
@@ -40,8 +52,8 @@ std::string frame_sum_text(const FrameSum& sum) {
       {"batch", sum.batch},
       {"held", sum.held},
   };
-  std::string text =
-      fmt::format("{} frames, {:.1f} MiB", sum.total(), static_cast<double>(sum.len_bytes()) / (1 << 20));
+  std::string text = fmt::format("{} frames of {} KiB, {:.1f} MiB", sum.total(), sum.frame_size.bytes() / 1024,
+                                 static_cast<double>(sum.len_bytes()) / (1 << 20));
   const char* sign = " = ";
   for (const Line& line : lines) {
     if (line.frames == 0) continue;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 
+#include "umem/frame.h"
 #include "user/base/limits.h"
 
 namespace xdplb {
@@ -34,6 +35,11 @@ inline constexpr uint32_t kTxOnlyFill = 1024;
 // An ingress port that sends fragments to other balancers: little, and what arrives in a burst leaves in one.
 inline constexpr uint32_t kPeerTx = 512;
 
+// How long the chunks of a worker are whose devices have MTUs of at most `mtu`. Short ones where the kernel copies
+// and every packet fits one: the frames that take turns lie in twice as many sets of the caches then
+// (umem/README.md). A zero-copy driver gets long ones: some have trouble with others (ice, idpf).
+[[nodiscard]] FrameSize frame_size_for(uint32_t mtu, bool zero_copy);
+
 // The ports of one worker. In the one-arm set-up a port receives and transmits: it counts in both numbers.
 struct WorkerShape {
   uint32_t rx_ports = 1;
@@ -41,11 +47,13 @@ struct WorkerShape {
   uint32_t tx_only_ports = 1;  // of the tx_ports, those that do not receive
   uint32_t peer_ports = 0;     // of the rx_ports, those that send to other balancers; none of the tx_ports
   bool zero_copy = true;       // may any of them be zero copy?
+  uint32_t mtu = 1500;         // bytes; the largest of their devices
   RingSizes rings{};
   uint32_t held_max = 0;  // fragments that wait for the first
 };
 
 struct FrameSum {
+  FrameSize frame_size = kLargeFrames;
   uint32_t fill = 0;          // empty, for the kernel to receive into; a driver may have moved them to its own ring
   uint32_t rx = 0;            // received, on the RX rings
   uint32_t tx = 0;            // queued on the TX rings
@@ -56,7 +64,7 @@ struct FrameSum {
   uint32_t held = 0;          // what the worker keeps
 
   [[nodiscard]] uint32_t total() const { return fill + rx + tx + completion + tx_only_fill + peers + batch + held; }
-  [[nodiscard]] uint64_t len_bytes() const { return uint64_t{total()} * kFrameBytes; }
+  [[nodiscard]] uint64_t len_bytes() const { return uint64_t{total()} * frame_size.bytes(); }
   friend bool operator==(const FrameSum&, const FrameSum&) = default;
 };
 

@@ -137,7 +137,7 @@ Result<void> XskSocket::register_memory(FrameArea area, std::span<const FrameAdd
   const xsk_umem_config config{
       .fill_size = rings.rx != 0 ? rings.fill : kTxOnlyFill,
       .comp_size = rings.tx != 0 ? rings.completion : kUnusedRingSize,
-      .frame_size = kFrameBytes,
+      .frame_size = area.frame_size().bytes(),
       .frame_headroom = options_.headroom_bytes,
       .flags = 0,
   };

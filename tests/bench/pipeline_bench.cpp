@@ -91,10 +91,14 @@ void register_all() {
   }
   for (const uint32_t flows : kFlowCounts) {
     const PipelineShape hot{.flows = flows, .frames = 256};
+    const PipelineShape large{.flows = flows, .frame_size = kLargeFrames};
     const PipelineShape small_pages{.flows = flows, .huge_pages = false};
     const PipelineShape shape{.flows = flows};
     benchmark::RegisterBenchmark(fmt::format("pipeline_frames_in_cache/flows:{}", flows).c_str(),
                                  [hot](benchmark::State& state) { whole(state, hot); })
+        ->UseManualTime();
+    benchmark::RegisterBenchmark(fmt::format("pipeline_large_frames/flows:{}", flows).c_str(),
+                                 [large](benchmark::State& state) { whole(state, large); })
         ->UseManualTime();
     benchmark::RegisterBenchmark(fmt::format("pipeline_small_pages/flows:{}", flows).c_str(),
                                  [small_pages](benchmark::State& state) { whole(state, small_pages); })

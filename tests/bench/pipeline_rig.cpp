@@ -47,7 +47,7 @@ const test::Bytes& packet_template() {
 }
 
 MappedRegion make_frames(const PipelineShape& shape) {
-  auto region = MappedRegion::create(uint64_t{shape.frames} * kFrameBytes,
+  auto region = MappedRegion::create(uint64_t{shape.frames} * shape.frame_size.bytes(),
                                      shape.huge_pages ? HugePages::try_all : HugePages::never);
   XDPLB_CHECK(region.has_value());
   return std::move(*region);
@@ -65,7 +65,7 @@ SteeringParts make_parts(FlowTable& table, std::span<FragmentBucket> fragments) 
 PipelineRig::PipelineRig(const PipelineShape& shape)
     : shape_(shape),
       frame_memory_(make_frames(shape)),
-      area_(frame_memory_.bytes()),
+      area_(frame_memory_.bytes(), shape.frame_size),
       flow_memory_(kFlowsMax, shape.huge_pages),
       table_(*FlowTable::create(flow_memory_.bytes(), kFlowsMax, 0x5eed)),
       fragments_(fragment_buckets(kDefaultFragmentDatagrams)),
@@ -81,7 +81,7 @@ PipelineRig::PipelineRig(const PipelineShape& shape)
 }
 
 void PipelineRig::write_packet(uint32_t frame, uint32_t flow) {
-  auto* const packet = reinterpret_cast<uint8_t*>(area_.at(FrameAddr::of_index(frame) + kHeadroomBytes));
+  auto* const packet = reinterpret_cast<uint8_t*>(area_.at(shape_.frame_size.at(frame) + kHeadroomBytes));
   std::memcpy(packet, packet_template().data(), kPacketBytes);
   const uint32_t source = 0x32000001 + flow / kPortsPerAddress;
   const uint32_t port = 1024 + flow % kPortsPerAddress;
@@ -102,7 +102,7 @@ void PipelineRig::receive(uint32_t which) {
   const uint32_t count = shape_.batch;
   const FrameArea area = area_;
   for (uint32_t i = 0; i < count; ++i) {
-    const FrameAddr addr = FrameAddr::of_index(which * count + i) + kHeadroomBytes;
+    const FrameAddr addr = area.frame_size().at(which * count + i) + kHeadroomBytes;
     batch_.frames[i].addr = addr;
     batch_.frames[i].len_bytes = kPacketBytes;
     batch_.data[i] = reinterpret_cast<uint8_t*>(area.at(addr));

@@ -1,6 +1,6 @@
 // PipelineRig: all that a worker does with a packet between its rings, over real frames in memory: what
-// pipeline_bench measures. Frames lie as in a UMEM: one to a chunk of 4096 bytes, behind 256 bytes of headroom, so
-// that their first lines share one set of the first-level cache.
+// pipeline_bench measures. Frames lie as in a UMEM: one to a chunk, behind 256 bytes of headroom, so that their first
+// lines share two sets of the first-level cache (chunks of 2048 bytes), or one.
 //
 // A ring of frames is filled with packets of random flows (not measured), then goes through the stages batch by
 // batch.
@@ -28,6 +28,7 @@ struct PipelineShape {
   uint32_t flows = 1;
   uint32_t frames = 4096;  // a multiple of the batch
   uint32_t batch = 64;
+  FrameSize frame_size = kSmallFrames;
   bool huge_pages = true;
   bool complete_checksums = false;
 };

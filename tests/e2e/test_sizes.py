@@ -8,6 +8,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from support.daemon import Daemon, configure
+from support.faults import wait_said
 from support.packets import Tap, mac_bytes, sent_by
 from support.programs import TRANSFER, wait_listening
 from support.wait import wait_until
@@ -57,6 +58,28 @@ def test_one_byte_more_than_the_mtu_is_counted(lab, mode):
         stats = daemon.wait_received(2)
         assert [frame[12:] for frame in wire.wait_for(sent_by(lab.lb, "eth1"))] == [bytes(fits)[12:]]
     assert stats.rx == 2 and stats.tx == 1 and stats.drops == {"too_big": 1}
+
+
+def test_frames_are_as_long_as_the_mtu_asks(lab):
+    """Small ones while every packet fits one. The MTU is changed while the daemon runs, and the longest packets arrive."""
+    configure(lab)
+    ethernet = Ether(src=lab.client.mac("eth2"), dst=lab.lb.mac("eth2"))
+    head = ethernet / IP(src="50.0.0.1", dst=lab.vip4) / UDP(dport=PORT)
+    with Daemon(lab) as daemon, Tap(lab.client, "eth2") as client, Tap(lab["switch"], "lb.1") as wire:
+        wait_said(daemon, "^memory: .* frames of 2 KiB,")
+        for mtu, kib, times in ((1771, 4, 1), (1770, 2, 2), (3000, 4, 2)):
+            lab.client.run(f"ip link set eth2 mtu {mtu}")
+            lab["switch"].run(f"ip link set lb.1 mtu {mtu}")
+            lab.lb.shell(f"ip link set eth1 mtu {mtu}; ip link set eth2 mtu {mtu}")
+            wait_said(daemon, f"^memory: .* frames of {kib} KiB,", times)
+            longest = bytes(head / bytes(ETHERNET + mtu - len(head)))
+            wait_until(lambda: forwarded(lab, client, wire, longest), what=f"a packet of {mtu} bytes")
+
+
+def forwarded(lab, client, wire, frame: bytes) -> bool:
+    """Devices that were set up anew may lose the first packets."""
+    client.send(frame)
+    return frame[12:] in [sent[12:] for sent in wire.matching(sent_by(lab.lb, "eth1"))]
 
 
 @pytest.mark.parametrize("family", ["IPv4", "IPv6"])

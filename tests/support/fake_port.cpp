@@ -63,16 +63,16 @@ void FakePort::check_fill() {
   XDPLB_CHECK(fill_->used() <= fill_->size);
   for (; fill_checked_ != fill_->producer; ++fill_checked_) {
     const FrameAddr addr{fill_->addrs[fill_checked_ % fill_->size]};
-    XDPLB_CHECK(addr == addr.base() && addr.index() < area_.frames());
-    XDPLB_CHECK(!has_[addr.index()]);
-    has_[addr.index()] = true;
+    XDPLB_CHECK(area_.frame_size().offset_in(addr) == 0 && index(addr) < area_.frames());
+    XDPLB_CHECK(!has_[index(addr)]);
+    has_[index(addr)] = true;
   }
 }
 
 bool FakePort::deliver(std::span<const std::byte> packet) {
   XDPLB_CHECK(rx_ != nullptr);
   check_fill();
-  const bool fits = !packet.empty() && packet.size() <= kFrameBytes - options_.headroom_bytes;
+  const bool fits = !packet.empty() && packet.size() <= area_.frame_size().bytes() - options_.headroom_bytes;
   if (!fits || fill_->used() == 0 || rx_->used() == rx_->size) {
     ++rx_lost_;
     return false;
@@ -80,7 +80,7 @@ bool FakePort::deliver(std::span<const std::byte> packet) {
   const FrameAddr frame{fill_->addrs[fill_->consumer++ % fill_->size]};
   const FrameAddr data = frame + options_.headroom_bytes;
   std::memcpy(area_.at(data), packet.data(), packet.size());
-  has_[frame.index()] = false;
+  has_[index(frame)] = false;
   rx_->descs[rx_->producer++ % rx_->size] = {data.offset, static_cast<uint32_t>(packet.size()), 0};
   return true;
 }
@@ -117,8 +117,8 @@ void FakePort::consume_one(bool send) {
     return;
   }
   if (rx_) check_fill();
-  XDPLB_CHECK(!has_[frame.addr.index()]);
-  has_[frame.addr.index()] = true;
+  XDPLB_CHECK(!has_[index(frame.addr)]);
+  has_[index(frame.addr)] = true;
   if (send) {
     const std::span<std::byte> bytes = area_.bytes(frame);
     sent_.push_back({frame.addr, {bytes.begin(), bytes.end()}});
@@ -140,7 +140,7 @@ uint32_t FakePort::complete(uint32_t n) {
   while (completed < n && !withheld_.empty() && completion_->used() < completion_->size) {
     const FrameAddr addr = withheld_.front();
     withheld_.pop_front();
-    has_[addr.index()] = false;
+    has_[index(addr)] = false;
     completion_->addrs[completion_->producer++ % completion_->size] = addr.offset;
     ++completed;
   }

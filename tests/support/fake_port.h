@@ -104,6 +104,7 @@ class FakePort : public PortKernel {
  private:
   struct Ring;  // the kernel's end of one ring, and its memory
 
+  [[nodiscard]] uint32_t index(FrameAddr addr) const { return area_.frame_size().index(addr); }
   void check_fill();
   void consume_one(bool send);
   [[nodiscard]] bool completion_has_room() const;

@@ -19,9 +19,10 @@ inline constexpr uint32_t kMaxTableSize = 1u << 20;  // Maglev entries of one se
 inline constexpr uint32_t kMaxWeight = 1000;
 inline constexpr uint32_t kMaxNameLen = 63;  // bytes of a target's or service's name
 
-inline constexpr uint32_t kFrameBytes = 4096;  // one UMEM chunk
-inline constexpr uint32_t kMaxBatch = 256;     // packets that go through the stages together
-inline constexpr uint32_t kMaxTurn = 4096;     // packets of one queue in a worker's turn
+inline constexpr uint32_t kFrameBytes = 4096;       // one UMEM chunk,
+inline constexpr uint32_t kSmallFrameBytes = 2048;  // or half as much where that is enough (umem/sizing.h)
+inline constexpr uint32_t kMaxBatch = 256;          // packets that go through the stages together
+inline constexpr uint32_t kMaxTurn = 4096;          // packets of one queue in a worker's turn
 
 inline constexpr uint32_t kDefaultTableSize = 997;  // `init --m`
 inline constexpr uint32_t kDefaultTargets = 20;     // `init --n`

@@ -5,6 +5,7 @@
 #include "umem/queue_release.h"
 #include "user/base/clock.h"
 #include "user/base/log.h"
+#include "user/ctl/netdev_features.h"
 #include "user/path/cores.h"
 #include "user/path/worker_plan.h"
 
@@ -73,6 +74,9 @@ Result<void> DataPlane::look_again() {
     if (!channels) return channels.error();
     device.link = *link;
     device.channels = *channels;
+    if (const auto features = query_xdp_features(link->ifindex)) {
+      device.has_zero_copy = (*features & kXdpFeatureZeroCopy) != 0;
+    }
   }
   return {};
 }
@@ -218,6 +222,7 @@ Result<std::vector<WorkerRigPlan>> DataPlane::plan_workers() {
     plan.egress_queue = share.egress_queue;
     plan.one_arm = share.shared;
     plan.rings = rings;
+    for (const PlaneDevice& device : devices_) plan.mtu_max = std::max(plan.mtu_max, device.link.mtu);
     plan.egress_zero_copy = copy->zero_copy;
     plan.batch = options_.batch;
     plan.cpu = (*cpus)[w % cpus->size()];

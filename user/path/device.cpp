@@ -4,8 +4,12 @@ namespace xdplb {
 
 Result<CopyChoice> choose_copy(const PlaneDevice& device, ZeroCopy asked) {
   if (asked == ZeroCopy::off) return CopyChoice{ZeroCopy::off, "--zerocopy=off"};
-  if (device.link.xdp_native_id != 0) return CopyChoice{asked, ""};
-  const char* const why = device.link.xdp_generic_id != 0 ? "XDP on it is generic" : "it has no XDP program";
+  const bool native = device.link.xdp_native_id != 0;
+  // Forced, it is for the driver to refuse.
+  if (native && (device.has_zero_copy || asked == ZeroCopy::force)) return CopyChoice{asked, ""};
+  const char* const why = native                            ? "the driver has none"
+                          : device.link.xdp_generic_id != 0 ? "XDP on it is generic"
+                                                            : "it has no XDP program";
   if (asked == ZeroCopy::automatic) return CopyChoice{ZeroCopy::off, why};
   return fail(
       "Zero copy was forced, and [{}] has none: {}, and zero copy needs a native one (--zerocopy=auto falls "

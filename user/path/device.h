@@ -14,7 +14,8 @@ namespace xdplb {
 struct PlaneDevice {
   LinkInfo link;
   Channels channels;
-  std::string driver;  // "virtio_net", "veth", "ice"; empty where it does not tell
+  std::string driver;         // "virtio_net", "veth", "ice"; empty where it does not tell
+  bool has_zero_copy = true;  // false where the kernel says that the driver has none (6.3 and later tell)
 };
 
 // How the sockets on a device are to be bound, and why not for zero copy.
@@ -23,7 +24,7 @@ struct CopyChoice {
   std::string why_copy;  // empty where zero copy is tried
 };
 
-// Zero copy is only for devices with a native program. Beside a generic one, a zero-copy socket receives nothing: its
+// Zero copy is only for devices that have it and a native program. Beside a generic one, a zero-copy socket receives nothing: its
 // packets do not come to where that program runs, and the kernel binds it all the same. For transmission many drivers
 // want a native program, too. Error where zero copy is forced on such a device.
 Result<CopyChoice> choose_copy(const PlaneDevice& device, ZeroCopy asked);

@@ -90,7 +90,7 @@ void Replay::feed(std::span<const uint8_t> frame, uint64_t time_ns) {
     counters_.drop(Reason::too_big);
     return;
   }
-  packet_in_[device_.deliver(frame).index()] = verdicts_.size() - 1;
+  packet_in_[area_.frame_size().index(device_.deliver(frame))] = verdicts_.size() - 1;
   turn(now_ns_);
 }
 
@@ -124,7 +124,7 @@ void Replay::turn(uint64_t now_ns) {
 void Replay::on_batch(const Batch& batch) {
   const PacketColumns& packets = batch.packets;
   for (uint32_t i = 0; i < batch.count; ++i) {
-    PacketVerdict& verdict = verdicts_[packet_in_[batch.frames[i].addr.index()]];
+    PacketVerdict& verdict = verdicts_[packet_in_[area_.frame_size().index(batch.frames[i].addr)]];
     if (packets.fate[i] == Fate::peer) {
       verdict = {.verdict = Verdict::forward, .peer = packets.peer[i]};
       continue;
@@ -140,7 +140,7 @@ void Replay::on_batch(const Batch& batch) {
 }
 
 void Replay::on_held_drop(const FrameRef& frame, std::span<const uint8_t> /*bytes*/, Reason why) {
-  verdicts_[packet_in_[frame.addr.index()]] = {.verdict = Verdict::drop, .reason = why};
+  verdicts_[packet_in_[area_.frame_size().index(frame.addr)]] = {.verdict = Verdict::drop, .reason = why};
 }
 
 }  // namespace xdplb

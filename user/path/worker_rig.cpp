@@ -10,6 +10,7 @@ WorkerShape shape_of(const WorkerRigPlan& plan) {
   shape.rx_ports = static_cast<uint32_t>(plan.ingress.size());
   shape.tx_ports = 1;
   shape.tx_only_ports = plan.one_arm ? 0 : 1;
+  shape.mtu = plan.mtu_max;
   shape.zero_copy = plan.egress_zero_copy != ZeroCopy::off;
   for (const IngressQueue& in : plan.ingress) shape.zero_copy |= in.zero_copy != ZeroCopy::off;
   shape.peer_ports = static_cast<uint32_t>(
@@ -25,8 +26,8 @@ WorkerRig::WorkerRig(WorkerRigPlan plan, const FrameSum& frames, MappedRegion re
     : plan_(std::move(plan)),
       frames_(frames),
       region_(std::move(region)),
-      area_(region_.bytes().first(frames.len_bytes())),
-      pool_(frames.total()) {}
+      area_(region_.bytes().first(frames.len_bytes()), frames.frame_size),
+      pool_(frames.total(), frames.frame_size) {}
 
 WorkerRig::~WorkerRig() {
   join();

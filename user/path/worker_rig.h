@@ -30,6 +30,7 @@ struct WorkerRigPlan {
   bool one_arm = false;  // the first ingress port is the egress port
   RingSizes rings;
   ZeroCopy egress_zero_copy = ZeroCopy::automatic;
+  uint32_t mtu_max = 1500;  // bytes; of all devices
   uint32_t batch = 64;
   int cpu = -1;
   WaitOptions wait;

@@ -39,6 +39,17 @@ TEST_CASE("zero copy is tried only where the program is native") {
   }
 }
 
+TEST_CASE("zero copy is not tried where the kernel says that there is none, unless it is forced") {
+  PlaneDevice veth = device("veth", "veth", 7, 0);
+  veth.has_zero_copy = false;
+  const auto choice = choose_copy(veth, ZeroCopy::automatic);
+  REQUIRE(choice);
+  CHECK(choice->zero_copy == ZeroCopy::off);
+  CHECK(choice->why_copy == "the driver has none");
+  CHECK(choose_copy(veth, ZeroCopy::force)->zero_copy == ZeroCopy::force);
+  CHECK(choose_copy(veth, ZeroCopy::off)->why_copy == "--zerocopy=off");
+}
+
 TEST_CASE("zero copy cannot be forced where the program is not native") {
   CHECK(choose_copy(device("", "virtio_net", 0, 7), ZeroCopy::force).error().message ==
         "Zero copy was forced, and [eth2] has none: XDP on it is generic, and zero copy needs a native one "

@@ -18,7 +18,7 @@ constexpr uint32_t kFrameMax = 1518;
 struct Packets {
   explicit Packets(uint32_t count, uint32_t len_bytes = 60) {
     for (uint32_t i = 0; i < count; ++i) {
-      refs.push_back({FrameAddr::of_index(i) + 256, len_bytes});
+      refs.push_back({kLargeFrames.at(i) + 256, len_bytes});
       std::memset(area.at(refs.back().addr), static_cast<int>(i + 1), len_bytes);
     }
   }

@@ -131,7 +131,7 @@ TEST_CASE("what is malformed or longer than the egress MTU is dropped for its re
 
 TEST_CASE("random traffic and a random kernel never lose a frame") {
   const bool live = GENERATE(false, true);
-  Rig rig(two_targets(), {.live = live});
+  Rig rig(two_targets(), {.live = live, .frame_size = GENERATE(kSmallFrames, kLargeFrames)});
   std::mt19937 random(3);
   const auto below = [&](uint32_t n) { return static_cast<uint32_t>(random() % n); };
   const auto one_in = [&](uint32_t n) { return below(n) == 0; };

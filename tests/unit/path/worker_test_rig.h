@@ -48,6 +48,7 @@ struct RigOptions {
   bool one_arm = false;   // and to the targets; with to_peers
   uint32_t ring = 64;     // entries of each, a power of two
   uint32_t turn_max = kMaxBatch;
+  FrameSize frame_size = kLargeFrames;
 };
 
 class WorkerTestRig {
@@ -55,11 +56,11 @@ class WorkerTestRig {
   static constexpr uint32_t kFlows = 4096;
 
   explicit WorkerTestRig(const Config& config = two_targets(), const RigOptions& options = {})
-      : memory_(size_t{8} * options.ring * kFrameBytes),
+      : memory_(size_t{8} * options.ring * options.frame_size.bytes()),
         flows_(FlowTable::create(flow_memory_.bytes(), kFlows, 42).value()),
         fragments_(fragment_buckets(64)),
-        area_(memory_),
-        pool_(area_.frames()),
+        area_(memory_, options.frame_size),
+        pool_(area_.frames(), options.frame_size),
         in_(area_, in_options(options)),
         out_(area_, out_options(options)),
         ingress_(PortId{0}, area_, in_.rings(), in_, pool_),

@@ -11,15 +11,37 @@ using namespace xdplb;
 using xdplb::testing::dies;
 
 TEST_CASE("a frame's address tells its chunk and the place in it") {
-  const FrameAddr data = FrameAddr::of_index(3) + 256;
+  const FrameAddr data = kLargeFrames.at(3) + 256;
   CHECK(data.offset == 3 * 4096 + 256);
-  CHECK(data.base().offset == 3 * 4096);
-  CHECK(data.index() == 3);
-  CHECK(data.offset_in_frame() == 256);
-  CHECK(FrameAddr{4095}.base().offset == 0);
-  CHECK(FrameAddr{4096}.base().offset == 4096);
+  CHECK(kLargeFrames.base(data).offset == 3 * 4096);
+  CHECK(kLargeFrames.index(data) == 3);
+  CHECK(kLargeFrames.offset_in(data) == 256);
+  CHECK(kLargeFrames.base(FrameAddr{4095}).offset == 0);
+  CHECK(kLargeFrames.base(FrameAddr{4096}).offset == 4096);
   // Beyond 4 GiB.
-  CHECK(FrameAddr::of_index(2'000'000).base().offset == 2'000'000ull * 4096);
+  CHECK(kLargeFrames.base(kLargeFrames.at(2'000'000)).offset == 2'000'000ull * 4096);
+}
+
+TEST_CASE("small frames are found as large ones are") {
+  std::vector<std::byte> memory(8 * kSmallFrameBytes);
+  const FrameArea area(memory, kSmallFrames);
+  CHECK(area.frames() == 8);
+  CHECK(area.len_bytes() == 8 * 2048);
+  const FrameAddr data = kSmallFrames.at(3) + 256;
+  CHECK(data.offset == 3 * 2048 + 256);
+  CHECK(kSmallFrames.base(data) == FrameAddr{3 * 2048});
+  CHECK(kSmallFrames.index(data) == 3);
+  CHECK(kSmallFrames.offset_in(data) == 256);
+  CHECK(area.contains({data, 1792}));
+  CHECK_FALSE(area.contains({data, 1793}));
+  CHECK_FALSE(area.contains({{8 * 2048}, 60}));
+
+  FramePool pool(8, kSmallFrames);
+  std::set<uint64_t> seen;
+  for (int i = 0; i < 8; ++i) seen.insert(pool.take(FrameOwner::batch()).offset);
+  CHECK(seen == std::set<uint64_t>{0, 2048, 4096, 6144, 8192, 10240, 12288, 14336});
+  pool.recycle(data);
+  CHECK(pool.take(FrameOwner::batch()) == kSmallFrames.base(data));
 }
 
 TEST_CASE("an area takes the descriptors that the kernel takes") {
@@ -57,16 +79,16 @@ TEST_CASE("a pool gives each frame once, and the one freed last first") {
   std::set<uint64_t> seen;
   for (int i = 0; i < 100; ++i) {
     const FrameAddr frame = pool.take(FrameOwner::batch());
-    CHECK(frame == frame.base());
-    CHECK(frame.index() < 100);
+    CHECK(frame == kLargeFrames.base(frame));
+    CHECK(kLargeFrames.index(frame) < 100);
     seen.insert(frame.offset);
   }
   CHECK(seen.size() == 100);
   CHECK(pool.empty());
-  pool.recycle(FrameAddr::of_index(42) + 300);
-  pool.recycle(FrameAddr::of_index(7));
-  CHECK(pool.take(FrameOwner::batch()).index() == 7);
-  CHECK(pool.take(FrameOwner::batch()).index() == 42);
+  pool.recycle(kLargeFrames.at(42) + 300);
+  pool.recycle(kLargeFrames.at(7));
+  CHECK(kLargeFrames.index(pool.take(FrameOwner::batch())) == 7);
+  CHECK(kLargeFrames.index(pool.take(FrameOwner::batch())) == 42);
   CHECK(pool.consistent());
 }
 
@@ -124,8 +146,8 @@ TEST_CASE("the mistakes that corrupt packets are caught where they happen") {
     pool.recycle(frame);  // a double free
   }));
   CHECK(dies([&] { pool.put(frame, FrameOwner::tx(PortId{0})); }));  // a completion of what was not sent
-  CHECK(dies([&] { pool.recycle(FrameAddr::of_index(8)); }));        // not ours
-  CHECK(dies([&] { pool.hold(FrameAddr::of_index(5)); }));           // a free one
+  CHECK(dies([&] { pool.recycle(kLargeFrames.at(8)); }));            // not ours
+  CHECK(dies([&] { pool.hold(kLargeFrames.at(5)); }));               // a free one
   CHECK(dies([&] { pool.unhold(frame); }));                          // not held
   CHECK(dies([&] {
     for (int i = 0; i < 8; ++i) static_cast<void>(pool.take(FrameOwner::batch()));  // one too many

@@ -21,7 +21,7 @@ TEST_CASE("a packet goes from the fill ring to the wire and its frame comes back
   REQUIRE(packets.size() == 2);
   CHECK(packets[0].len_bytes == 60);
   CHECK(packets[1].len_bytes == 1514);
-  CHECK(packets[0].addr.offset_in_frame() == 256);
+  CHECK(kLargeFrames.offset_in(packets[0].addr) == 256);
   CHECK(rig.area.bytes(packets[1])[1513] == std::byte{0x22});
   CHECK(rig.pool.ledger().count().batch == 2);
 

@@ -85,7 +85,7 @@ TEST_CASE("reserved entries that are not submitted are given again") {
   FillRing ring(plain.memory());
   CHECK(ring.reserve(100).size() == 8);
   FillRing::Slots slots = ring.reserve(5);
-  for (uint32_t i = 0; i < 5; ++i) slots.set(i, FrameAddr::of_index(i));
+  for (uint32_t i = 0; i < 5; ++i) slots.set(i, kLargeFrames.at(i));
   ring.submit(2);
   CHECK(plain.producer == kNearWrap + 2);
   CHECK(ring.queued() == 2);

@@ -31,7 +31,13 @@ TEST_CASE("the frames of a worker are the sum of who may have them") {
   const Row rows[] = {
       {"two arms, copy",
        {.zero_copy = false, .rings = rings, .held_max = 6},
-       {.fill = 200, .rx = 100, .tx = 30, .completion = 40, .batch = kMaxBatch, .held = 6}},
+       {.frame_size = kSmallFrames,
+        .fill = 200,
+        .rx = 100,
+        .tx = 30,
+        .completion = 40,
+        .batch = kMaxBatch,
+        .held = 6}},
       {"two arms, maybe zero copy",
        {.rings = rings},
        {.fill = 200, .rx = 100, .tx = 30, .completion = 40, .tx_only_fill = kTxOnlyFill, .batch = kMaxBatch}},
@@ -40,9 +46,15 @@ TEST_CASE("the frames of a worker are the sum of who may have them") {
        {.fill = 200, .rx = 100, .tx = 30, .completion = 40, .batch = kMaxBatch}},
       {"two ingress ports that send to other balancers",
        {.rx_ports = 2, .peer_ports = 2, .zero_copy = false, .rings = rings},
-       {.fill = 400, .rx = 200, .tx = 30, .completion = 40, .peers = 4 * kPeerTx, .batch = kMaxBatch}},
+       {.frame_size = kSmallFrames,
+        .fill = 400,
+        .rx = 200,
+        .tx = 30,
+        .completion = 40,
+        .peers = 4 * kPeerTx,
+        .batch = kMaxBatch}},
       {"three ingress queues, one egress",
-       {.rx_ports = 3, .zero_copy = false, .rings = rings},
+       {.rx_ports = 3, .zero_copy = false, .mtu = 9000, .rings = rings},
        {.fill = 600, .rx = 300, .tx = 30, .completion = 40, .batch = kMaxBatch}},
   };
   for (const Row& row : rows) {
@@ -50,7 +62,17 @@ TEST_CASE("the frames of a worker are the sum of who may have them") {
     CHECK(worker_frames(row.shape) == row.sum);
   }
   CHECK(rows[0].sum.total() == 376 + kMaxBatch);
-  CHECK(rows[0].sum.len_bytes() == (376 + kMaxBatch) * 4096);
+  CHECK(rows[0].sum.len_bytes() == (376 + kMaxBatch) * 2048);
+}
+
+TEST_CASE("frames are small where the kernel copies and every packet fits") {
+  // 256 bytes of headroom, Ethernet, two VLAN tags.
+  CHECK(frame_size_for(1500, false) == kSmallFrames);
+  CHECK(frame_size_for(2048 - 256 - 14 - 8, false) == kSmallFrames);
+  CHECK(frame_size_for(2048 - 256 - 14 - 8 + 1, false) == kLargeFrames);
+  CHECK(frame_size_for(9000, false) == kLargeFrames);
+  CHECK(frame_size_for(~0u, false) == kLargeFrames);
+  CHECK(frame_size_for(1500, true) == kLargeFrames);
 }
 
 TEST_CASE("the memory of 64 queues stays reasonable") {
@@ -63,5 +85,5 @@ TEST_CASE("the memory of 64 queues stays reasonable") {
 TEST_CASE("the sum is said with its lines") {
   const FrameSum sum{.fill = 4096, .rx = 4096, .tx = 2048, .completion = 2048, .batch = 512};
   CHECK(frame_sum_text(sum) ==
-        "12800 frames, 50.0 MiB = 4096 fill + 4096 rx + 2048 tx + 2048 completion + 512 batch");
+        "12800 frames of 4 KiB, 50.0 MiB = 4096 fill + 4096 rx + 2048 tx + 2048 completion + 512 batch");
 }
