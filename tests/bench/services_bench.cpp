@@ -12,7 +12,7 @@ namespace {
 constexpr size_t kPackets = 4096;  // all of different services, where there are as many
 
 IpAddr vip_of(uint32_t service) {
-  const uint8_t bytes[4] = {10, static_cast<uint8_t>(service >> 8), static_cast<uint8_t>(service), 1};
+  const uint8_t bytes[4] = {10, 0, static_cast<uint8_t>(service >> 8), static_cast<uint8_t>(service)};
   return IpAddr::v4(bytes);
 }
 

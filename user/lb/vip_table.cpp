@@ -72,6 +72,7 @@ class VipTableBuilder {
     VipTable::AddressSet set;
     set.slots.resize(std::bit_ceil(std::max(2u, entries * 2)));
     set.mask = static_cast<uint32_t>(set.slots.size() - 1);
+    set.shift = 64 - static_cast<uint32_t>(std::countr_zero(set.slots.size()));
     set.prefix_len = prefix_len;
     return set;
   }
@@ -84,9 +85,9 @@ class VipTableBuilder {
 
   void insert(const IpPrefix& prefix, const std::vector<const Service*>& services) {
     VipTable::AddressSet& set = set_for(prefix.len);
-    uint64_t i = VipTable::hash_addr(prefix.addr) >> 32;
-    while (set.slots[i & set.mask].used) ++i;
-    VipTable::Vip& vip = set.slots[i & set.mask];
+    uint32_t i = set.first_slot(prefix.addr);
+    while (set.slots[i].used) i = (i + 1) & set.mask;
+    VipTable::Vip& vip = set.slots[i];
     vip.addr = prefix.addr;
     vip.used = 1;
     if (services.size() == 1 && services[0]->listen.empty()) {

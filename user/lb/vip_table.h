@@ -18,6 +18,15 @@ namespace xdplb {
 
 inline constexpr uint16_t kNoService = 0xffff;
 
+// Where to look for an address: the uppermost bits count. Fibonacci hashing (Knuth, The Art of Computer Programming
+// 3, 6.4) of the address as a number, so that neighbours, as VIPs are, lie apart. An attacker has no say in them.
+inline uint64_t hash_addr(const IpAddr& a) {
+  uint64_t words[2];
+  std::memcpy(words, a.bytes.data(), sizeof words);
+  constexpr uint64_t kGolden = 0x9e3779b97f4a7c15;  // 2^64 by the golden ratio
+  return (words[0] * kGolden ^ __builtin_bswap64(words[1])) * kGolden;
+}
+
 class VipTable {
  public:
   // Services are named by their id. Overlaps were refused by validate_config; where they exist nevertheless, the
@@ -55,19 +64,15 @@ class VipTable {
   };
   // Open addressing, linear probing, at most half full.
   struct AddressSet {
-    std::vector<Vip> slots;
+    std::vector<Vip> slots;  // a power of two, at least two
     uint32_t mask = 0;
+    uint32_t shift = 63;  // from a hash to its first slot
     uint8_t prefix_len = 128;
+
+    [[nodiscard]] uint32_t first_slot(const IpAddr& a) const { return static_cast<uint32_t>(hash_addr(a) >> shift); }
   };
   friend class VipTableBuilder;
 
-  static uint64_t hash_addr(const IpAddr& a) {
-    uint64_t words[2];
-    std::memcpy(words, a.bytes.data(), sizeof words);
-    // Two multiplications mix well enough, the upper half at least, which is what is used: which addresses are VIPs
-    // is the operator's choice, not an attacker's.
-    return (words[0] * 0xff51afd7ed558ccdu ^ words[1]) * 0xc4ceb9fe1a85ec53u;
-  }
   // Asked for each packet: of the arrays' own comparison g++ makes a call to memcmp.
   static bool same(const IpAddr& a, const IpAddr& b) {
     uint64_t x[2], y[2];
@@ -76,8 +81,8 @@ class VipTable {
     return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
   }
   static const Vip* probe(const AddressSet& set, const IpAddr& a) {
-    for (uint64_t i = hash_addr(a) >> 32;; ++i) {
-      const Vip& vip = set.slots[i & set.mask];
+    for (uint32_t i = set.first_slot(a);; i = (i + 1) & set.mask) {
+      const Vip& vip = set.slots[i];
       if (!vip.used) return nullptr;
       if (same(vip.addr, a)) return &vip;
     }

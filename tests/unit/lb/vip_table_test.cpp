@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <random>
 
@@ -34,6 +35,23 @@ TEST_CASE("the exact address beats every prefix, the longer prefix the shorter")
   CHECK(table.match(ip("1000::1"), IPPROTO_UDP, 0) == 2);
   CHECK(table.match(ip("1000::2"), IPPROTO_UDP, 0) == 3);
   CHECK(table.match(ip("1000:0:0:1::"), IPPROTO_UDP, 0) == kNoService);
+}
+
+TEST_CASE("addresses that differ in one place only are looked for in different places") {
+  // 256 of them among 512 places: at random some place would have five or six.
+  for (const char* network : {"10.0.0.0", "2001:db8::", "2001:db8:0:ffff::1"}) {
+    const IpAddr base = ip(network);
+    for (size_t at = base.is_v4() ? 12 : 4; at < 16; ++at) {
+      INFO(network << ", byte " << at);
+      std::vector<uint32_t> places(512);
+      for (uint32_t value = 0; value < 256; ++value) {
+        IpAddr addr = base;
+        addr.bytes[at] = static_cast<uint8_t>(value);
+        ++places[hash_addr(addr) >> (64 - 9)];
+      }
+      CHECK(*std::max_element(places.begin(), places.end()) <= 5);
+    }
+  }
 }
 
 TEST_CASE("what no service names belongs to the default service") {
