@@ -80,10 +80,13 @@ void Steering::look_up_other(const Snapshot& snapshot, PacketColumns& packets, u
 }
 
 void Steering::find(PacketColumns& packets, uint32_t count) const {
+  const FlowTable& flows = *parts_.flows;
   for (uint32_t i = 0; i < count; ++i) {
-    if (packets.entry[i] == kNoEntry) continue;
-    packets.entry[i] = parts_.flows->seek(packets.entry[i], packets.hash[i]);
-    if (packets.entry[i] == kNoEntry) parts_.flows->prefetch_far(packets.hash[i]);
+    const uint32_t near = packets.entry[i];
+    if (near == kNoEntry) continue;
+    const uint32_t found = flows.seek(near, packets.hash[i]);
+    packets.entry[i] = found;
+    if (found == kNoEntry) flows.prefetch_far(packets.hash[i]);
   }
 }
 

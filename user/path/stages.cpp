@@ -30,7 +30,7 @@ void parse(Batch& batch) {
 }
 
 // The first lines of the frames lie in the second-level cache by now: in the first they share a set.
-constexpr uint32_t kRewriteAhead = 8;  // packets, of the 12 that fit one
+constexpr uint32_t kRewriteAhead = 4;  // packets
 
 void rewrite(const Snapshot& snapshot, const EgressRules& egress, Batch& batch) {
   PacketColumns& packets = batch.packets;

@@ -41,8 +41,8 @@ struct EgressRules {
 };
 
 // Takes up to `max` packets off the RX ring, and asks for the first lines of the first of them; parse asks for the
-// others while it goes. A core waits for some 16 lines at a time: to ask for all at once is to stand still.
-inline constexpr uint32_t kPrefetchAhead = 16;  // packets
+// others while it goes. A core waits for some 16 lines at a time: to ask for more is to stand still.
+inline constexpr uint32_t kPrefetchAhead = 12;  // packets
 void receive(Port& ingress, const FrameArea& area, uint32_t max, Batch& batch, WorkerCounters& counters);
 
 void parse(Batch& batch);
