@@ -48,9 +48,11 @@ Result<std::unique_ptr<WorkerRig>> WorkerRig::build(const WorkerRigPlan& plan) {
     const IngressQueue out{plan.egress_device, plan.egress_ifindex, plan.egress_queue, 0, plan.egress_zero_copy};
     RingSizes rings = plan.rings;
     rings.rx = 0;
-    rings.fill = kTxOnlyFill;
+    rings.fill = frames.tx_only_fill;
     if (auto r = rig->open_port(out, rings); !r) return r.error();
   }
+  // Nobody has taken what the sum has for somebody else, who would miss it when the others have theirs.
+  XDPLB_CHECK(rig->pool_.size() == frames.total() - frames.fill - frames.tx_only_fill);
   return rig;
 }
 
