@@ -17,6 +17,14 @@ uint16_t checksum_fold(std::span<const uint8_t> bytes, uint32_t initial = 0);
 // In place of the partial one that a packet has.
 void write_whole_checksum(std::span<uint8_t> frame, const PacketInfo& info);
 
+// Without a division: an odd number divides exactly those whose product with its inverse modulo 2^64 is at most 2^64
+// divided by it (H. Warren, Hacker's Delight, 10-17).
+constexpr bool is_multiple_of_65535(uint64_t number) {
+  constexpr uint64_t kInverse = 0xfffefffefffeffff;
+  static_assert(kInverse * 0xffff == 1);
+  return number * kInverse <= ~uint64_t{0} / 0xffff;
+}
+
 // Where the checksum of a TCP or UDP packet lies behind its transport header's first byte, and how many bytes from
 // there it covers; 0: not for us.
 struct CoveredByChecksum {
@@ -47,7 +55,7 @@ inline CoveredByChecksum covered_by_checksum(const uint8_t* frame, const PacketI
   for (uint32_t at = 0; at < 2 * sizeof(IpAddr); at += sizeof(uint32_t)) {
     sum += word_at<uint32_t>(reinterpret_cast<const uint8_t*>(&info.key) + at);
   }
-  return field != 0 && (sum + 0xffff - field) % 0xffff == 0;
+  return field != 0 && is_multiple_of_65535(sum + 0xffff - field);
 }
 
 // Completes a partial checksum. Every other packet is left alone, so that a corrupted one never becomes valid; UDP

@@ -12,6 +12,7 @@
 #include <array>
 #include <bit>
 
+#include "user/net/checksum.h"
 #include "user/net/headers.h"
 #include "user/net/parse.h"
 
@@ -26,14 +27,6 @@ constexpr PacketInfoWords plain_info(uint8_t ip_version, uint32_t l4_offset) {
                                                    .ip_version = ip_version,
                                                    .l3_offset = sizeof(EthernetHeader),
                                                    .l4_offset = static_cast<uint16_t>(l4_offset)});
-}
-
-// Without a division: an odd number divides exactly those whose product with its inverse modulo 2^64 is at most 2^64
-// divided by it (H. Warren, Hacker's Delight, 10-17).
-constexpr bool is_multiple_of_65535(uint64_t number) {
-  constexpr uint64_t kInverse = 0xfffefffefffeffff;
-  static_assert(kInverse * 0xffff == 1);
-  return number * kInverse <= ~uint64_t{0} / 0xffff;
 }
 
 // Of a header without options. Adding with end-around carry is adding modulo 65535, in whichever byte order, so the
