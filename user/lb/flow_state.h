@@ -60,11 +60,6 @@ FlowPolicy make_flow_policy(const Service& service, uint32_t flows);
 // we do not know: nothing will follow).
 FlowState first_state(uint8_t protocol, uint8_t tcp_flags);
 
-// A live flow's state after a further packet of it. What next_state gives for each state and flags (FIN, SYN, RST,
-// PSH, ACK: the lower five bits), as a table: the packet path takes one load instead of six branches.
-constexpr FlowState compute_next_state(FlowState state, uint8_t tcp_flags);
-inline FlowState next_state(FlowState state, uint8_t tcp_flags);
-
 // Whether a packet for a live flow begins a new one under the same ports: a SYN after FIN or RST. Its target is then
 // chosen anew.
 constexpr bool is_syn(uint8_t tcp_flags) {
@@ -74,7 +69,8 @@ constexpr bool starts_anew(FlowState state, uint8_t tcp_flags) {
   return is_syn(tcp_flags) && (state == FlowState::closing || state == FlowState::reset);
 }
 
-constexpr FlowState compute_next_state(FlowState state, uint8_t tcp_flags) {
+// A live flow's state after a further packet of it.
+constexpr FlowState next_state(FlowState state, uint8_t tcp_flags) {
   if (state == FlowState::udp || state == FlowState::other) return state;
   if ((tcp_flags & kTcpRst) != 0) return FlowState::reset;
   // A retransmission, or someone who guesses: neither proves anything, and the target answers it as it should.
@@ -87,20 +83,8 @@ constexpr FlowState compute_next_state(FlowState state, uint8_t tcp_flags) {
   return FlowState::established;
 }
 
-// The lower five bits: all that a state depends on.
+// FIN, SYN, RST, PSH, ACK, the lower five bits: all that a state depends on.
 inline constexpr uint32_t kTcpFlagBits = 5;
-inline constexpr auto kNextStates = [] {
-  std::array<FlowState, kFlowStates << kTcpFlagBits> table{};
-  for (uint32_t i = 0; i < table.size(); ++i) {
-    table[i] = compute_next_state(static_cast<FlowState>(i >> kTcpFlagBits), i & ((1 << kTcpFlagBits) - 1));
-  }
-  return table;
-}();
-
-inline FlowState next_state(FlowState state, uint8_t tcp_flags) {
-  return kNextStates[static_cast<uint32_t>(state) << kTcpFlagBits | (tcp_flags & ((1u << kTcpFlagBits) - 1))];
-}
-
 // By state, and in it a bit for each combination of those flags: whether a packet that has them leaves the flow in
 // its state, and is no reason to choose anew.
 inline constexpr auto kStayingFlags = [] {
@@ -108,7 +92,7 @@ inline constexpr auto kStayingFlags = [] {
   for (uint32_t state = 1; state < kFlowStates; ++state) {
     for (uint32_t flags = 0; flags < 1u << kTcpFlagBits; ++flags) {
       const auto before = static_cast<FlowState>(state);
-      const bool stays = compute_next_state(before, static_cast<uint8_t>(flags)) == before &&
+      const bool stays = next_state(before, static_cast<uint8_t>(flags)) == before &&
                          !starts_anew(before, static_cast<uint8_t>(flags));
       table[state] |= uint32_t{stays} << flags;
     }

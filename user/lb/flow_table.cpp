@@ -52,19 +52,19 @@ Result<FlowTable> FlowTable::create(std::span<std::byte> memory, uint32_t flows,
 }
 
 bool FlowTable::touch(const FlowHit& hit, uint8_t tcp_flags, const FlowPolicy& policy, uint64_t now_ns) {
-  const FlowBucket& bucket = bucket_of(hit.slot);
-  FlowHit current = hit;
-  current.life = relaxed(bucket.life[hit.slot % kBucketWays]);
-  current.state = state_of(current.life);
-  if (relaxed(bucket.place[hit.slot % kBucketWays]) != hit.place || current.state == FlowState::none) return false;
+  FlowBucket& bucket = bucket_of(hit.slot);
+  uint64_t& life_word = bucket.life[hit.slot % kBucketWays];
+  const uint64_t life = relaxed(life_word);
+  const FlowState before = state_of(life);
+  if (relaxed(bucket.place[hit.slot % kBucketWays]) != hit.place || before == FlowState::none) return false;
   count_hits(1);
-  const FlowState after = next_state(current.state, tcp_flags);
+  const FlowState after = next_state(before, tcp_flags);
   const Tick deadline = to_tick(now_ns) + policy.timeouts.of(after);
-  const uint64_t life = pack_life(tag_of(current.place, current.life), service_of(current.life), after, deadline);
   // relaxed: the entry is the same flow's as before, so readers may see either.
-  store_word(bucket_of(hit.slot).life[hit.slot % kBucketWays], life, std::memory_order_relaxed);
-  if (current.state == FlowState::embryonic && after != current.state) {
-    uint64_t& counts = services_[service_of(current.life)].counts;
+  store_word(life_word, pack_life(tag_of(hit.place, life), service_of(life), after, deadline),
+             std::memory_order_relaxed);
+  if (before == FlowState::embryonic && after != before) {
+    uint64_t& counts = services_[service_of(life)].counts;
     store_word(counts, relaxed(counts) - 1, std::memory_order_relaxed);
   }
   return true;
