@@ -36,7 +36,6 @@ class FrameSize {
   [[nodiscard]] uint32_t offset_in(FrameAddr addr) const {
     return static_cast<uint32_t>(addr.offset & (bytes() - 1));
   }
-  [[nodiscard]] FrameAddr base(FrameAddr addr) const { return {addr.offset - offset_in(addr)}; }
   friend bool operator==(FrameSize, FrameSize) = default;
 
  private:

@@ -212,6 +212,8 @@ Result<std::vector<WorkerRigPlan>> DataPlane::plan_workers() {
   RingSizes rings = default_ring_sizes(static_cast<uint32_t>(queues->size()));
   if (options_.rx_ring != 0) rings.rx = rings.fill = options_.rx_ring;
   if (options_.tx_ring != 0) rings.tx = rings.completion = options_.tx_ring;
+  uint32_t mtu_max = 0;
+  for (const PlaneDevice& device : devices_) mtu_max = std::max(mtu_max, device.link.mtu);
   std::vector<WorkerRigPlan> plans(shares->size());
   for (size_t w = 0; w < plans.size(); ++w) {
     WorkerRigPlan& plan = plans[w];
@@ -222,7 +224,7 @@ Result<std::vector<WorkerRigPlan>> DataPlane::plan_workers() {
     plan.egress_queue = share.egress_queue;
     plan.one_arm = share.shared;
     plan.rings = rings;
-    for (const PlaneDevice& device : devices_) plan.mtu_max = std::max(plan.mtu_max, device.link.mtu);
+    plan.mtu_max = mtu_max;
     plan.egress_zero_copy = copy->zero_copy;
     plan.batch = options_.batch;
     plan.cpu = (*cpus)[w % cpus->size()];
