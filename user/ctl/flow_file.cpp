@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "user/base/map_aligned.h"
 #include "user/ctl/shm_file.h"
 

@@ -24,9 +24,9 @@ struct CopyChoice {
   std::string why_copy;  // empty where zero copy is tried
 };
 
-// Zero copy is only for devices that have it and a native program. Beside a generic one, a zero-copy socket receives nothing: its
-// packets do not come to where that program runs, and the kernel binds it all the same. For transmission many drivers
-// want a native program, too. Error where zero copy is forced on such a device.
+// Zero copy is only for devices that have it and a native program. Beside a generic one, a zero-copy socket receives
+// nothing: its packets do not come to where that program runs, and the kernel binds it all the same. For transmission
+// many drivers want a native program, too. Error where zero copy is forced on such a device.
 Result<CopyChoice> choose_copy(const PlaneDevice& device, ZeroCopy asked);
 
 // Devices whose packets come from another machine of this host, or from this one, with the L4 checksum left to be

@@ -29,7 +29,7 @@ void parse(Batch& batch) {
   }
 }
 
-// The first lines of the frames lie in the second-level cache by now: in the first they share a set.
+// The first lines of the frames lie in the second-level cache by now: in the first they share one set, or two.
 constexpr uint32_t kRewriteAhead = 4;  // packets
 
 void rewrite(const Snapshot& snapshot, const EgressRules& egress, Batch& batch) {
