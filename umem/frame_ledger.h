@@ -80,11 +80,19 @@ class FrameLedger {
     return owners_[frame_size_.index(frame)];
   }
 
+  // The index of the first frame of `owner` that is not below `from`. There must be one.
+  [[nodiscard]] uint32_t find(FrameOwner owner, uint32_t from) const {
+    XDPLB_DCHECK(from < frames());
+    return owners_[from] == owner ? from : find_behind(owner, from);
+  }
+
   // Both walk over all frames: for start, stop, a port's reset and tests.
   [[nodiscard]] FrameCounts count() const;
   [[nodiscard]] uint32_t count(FrameOwner owner) const;
 
  private:
+  [[nodiscard]] uint32_t find_behind(FrameOwner owner, uint32_t from) const;
+
   LineVector<FrameOwner> owners_;  // by frame index
   FrameSize frame_size_;
 };

@@ -4,11 +4,7 @@
 
 namespace xdplb {
 
-// The lowest addresses lie on top, so that a worker at low load stays in few pages.
-FramePool::FramePool(uint32_t frames, FrameSize frame_size)
-    : ledger_(frames, frame_size), free_(frames), free_count_(frames) {
-  for (uint32_t i = 0; i < frames; ++i) free_[i] = frames - 1 - i;
-}
+FramePool::FramePool(uint32_t frames, FrameSize frame_size) : ledger_(frames, frame_size), free_(frames) {}
 
 std::vector<FrameAddr> FramePool::take_for_fill(PortId port, uint32_t max) {
   std::vector<FrameAddr> frames(std::min(max, size()));
@@ -34,14 +30,8 @@ FramePool::Reclaimed FramePool::reclaim(PortId port) {
 }
 
 bool FramePool::consistent() const {
-  std::vector<bool> seen(capacity(), false);
-  for (uint32_t i = 0; i < free_count_; ++i) {
-    const uint32_t index = free_[i];
-    if (index >= capacity() || seen[index]) return false;
-    if (ledger_.owner(ledger_.frame_size().at(index)) != FrameOwner::pool()) return false;
-    seen[index] = true;
-  }
-  return free_count_ == ledger_.count(FrameOwner::pool());
+  if (free_ != ledger_.count(FrameOwner::pool())) return false;
+  return free_ == 0 || ledger_.find(FrameOwner::pool(), 0) >= lowest_free_;
 }
 
 }  // namespace xdplb

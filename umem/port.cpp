@@ -4,16 +4,6 @@
 #include <utility>
 
 namespace xdplb {
-namespace {
-
-// How many frames the kernel may have beyond those that fill the RX ring. A driver in zero-copy mode keeps a ring of
-// its own full. In copy mode every frame more is one more whose cache lines take turns; a few are wanted, so that a
-// frame does not come back while the core that sent it still has its lines (umem/README.md).
-uint32_t frames_beyond_rx(uint32_t fill_size, bool zero_copy) {
-  return zero_copy ? fill_size : std::min(fill_size, std::max(kMaxBatch, fill_size / 4));
-}
-
-}  // namespace
 
 Kick kick_of_errno(int sys_errno) {
   switch (sys_errno) {
@@ -42,7 +32,7 @@ Port::Port(PortId id, FrameArea area, PortRings rings, PortKernel& kernel, Frame
       completion_(std::move(rings.completion)),
       kernel_(kernel),
       pool_(pool),
-      rx_frames_max_((fill_ ? frames_beyond_rx(fill_->size(), zero_copy_) : 0) + (rx_ ? rx_->size() : 0)),
+      rx_frames_max_((fill_ ? fill_->size() : 0) + (rx_ ? rx_->size() : 0)),
       rx_outstanding_(rings.prefilled) {
   XDPLB_CHECK(id.value < kMaxPortsPerWorker);
   XDPLB_CHECK(!tx_ || completion_);

@@ -1,7 +1,9 @@
 #include "umem/frame_pool.h"
 
+#include <algorithm>
 #include <bit>
 #include <catch2/catch.hpp>
+#include <deque>
 #include <random>
 #include <set>
 
@@ -81,7 +83,7 @@ TEST_CASE("an area takes the descriptors that the kernel takes") {
   CHECK(area.bytes({{4096 + 256}, 60}).size() == 60);
 }
 
-TEST_CASE("a pool gives each frame once, and the one freed last first") {
+TEST_CASE("a pool gives each frame once, and the lowest first") {
   FramePool pool(100);
   CHECK(pool.size() == 100);
   std::set<uint64_t> seen;
@@ -96,7 +98,30 @@ TEST_CASE("a pool gives each frame once, and the one freed last first") {
   pool.recycle(kLargeFrames.at(42) + 300);
   pool.recycle(kLargeFrames.at(7));
   CHECK(kLargeFrames.index(pool.take(FrameOwner::batch())) == 7);
+  pool.recycle(kLargeFrames.at(3));
+  CHECK(kLargeFrames.index(pool.take(FrameOwner::batch())) == 3);
   CHECK(kLargeFrames.index(pool.take(FrameOwner::batch())) == 42);
+  CHECK(pool.empty());
+  CHECK(pool.consistent());
+}
+
+TEST_CASE("frames that come back in any order go out in ascending order, and no others join them") {
+  constexpr uint32_t kTurning = 64;  // of 100
+  FramePool pool(100);
+  std::deque<FrameAddr> ring;
+  for (uint32_t i = 0; i < kTurning; ++i) ring.push_back(pool.take(FrameOwner::rx(PortId{0})));
+  std::shuffle(ring.begin(), ring.end(), std::mt19937(1));  // NOLINT(cert-msc32-c,cert-msc51-cpp): the same each time
+  for (uint32_t turn = 0; turn < 400; ++turn) {
+    const uint32_t batch = 1 + turn % 19;
+    for (uint32_t i = 0; i < batch; ++i) {
+      pool.put(ring.front(), FrameOwner::rx(PortId{0}));
+      ring.pop_front();
+    }
+    for (uint32_t i = 0; i < batch; ++i) ring.push_back(pool.take(FrameOwner::rx(PortId{0})));
+    CHECK(
+        std::is_sorted(ring.end() - batch, ring.end(), [](FrameAddr a, FrameAddr b) { return a.offset < b.offset; }));
+  }
+  for (const FrameAddr frame : ring) CHECK(kLargeFrames.index(frame) < kTurning);
   CHECK(pool.consistent());
 }
 

@@ -51,21 +51,6 @@ TEST_CASE("the receive side never has more than fill ring plus RX ring") {
   CHECK(rig.all_accounted());
 }
 
-TEST_CASE("in copy mode few more frames than the RX ring takes, a driver gets both rings full") {
-  const bool zero_copy = GENERATE(false, true);
-  const FakePortOptions sizes{.rx_size = 2048, .fill_size = 2048, .tx_size = 0, .zero_copy = zero_copy};
-  std::vector<std::byte> memory(4096 * size_t{kFrameBytes});
-  const FrameArea area(memory);
-  FramePool pool(4096);
-  FakePort kernel(area, sizes);
-  Port port(PortId{0}, area, kernel.rings(), kernel, pool);
-  port.refill();
-  while (kernel.deliver(std::vector<std::byte>(60))) port.refill();
-  // In both the RX ring can be full, which is what counts.
-  CHECK(kernel.rx_queued() == 2048);
-  CHECK(port.rx_outstanding() == 2048 + (zero_copy ? 2048 : 512));
-}
-
 TEST_CASE("a refill takes what the pool has, and says that it was too little") {
   Rig rig;
   const auto kept = rig.batch(Rig::kFrames - 10);
