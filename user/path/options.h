@@ -31,7 +31,7 @@ struct LbOptions {
   ChecksumChoice checksum = ChecksumChoice::automatic;
   uint32_t rx_ring = 0;             // entries, also of the fill ring; 0: by the number of queues (umem/sizing.h)
   uint32_t tx_ring = 0;             // entries, also of the completion ring
-  uint32_t batch = 1024;            // packets
+  uint32_t batch = 2048;            // packets
   uint32_t flows = kDefaultFlows;   // per worker
   std::vector<MacAddr> lb_tier;     // ingress MACs of the balancers that share fragments; empty: as configured
   std::string pin_dir;              // empty: derived from shm
