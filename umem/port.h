@@ -63,6 +63,7 @@ class alignas(kLineBytes) Port {
   [[nodiscard]] bool receives() const { return rx_.has_value(); }
   [[nodiscard]] bool transmits() const { return tx_.has_value(); }
   [[nodiscard]] bool zero_copy() const { return zero_copy_; }
+  [[nodiscard]] uint32_t rx_entries() const { return rx_ ? rx_->size() : 0; }
   [[nodiscard]] const PortCounters& counters() const { return counters_; }
 
   // Gives free frames to the kernel until it has as many as it may, and wakes it if it asks for that. Before

@@ -31,6 +31,12 @@ class SignalsBlocked {
   sigset_t before_;
 };
 
+uint32_t smallest_rx_ring(const Worker& worker) {
+  uint32_t entries = UINT32_MAX;
+  for (const WorkerIngress& ingress : worker.parts().ingress) entries = std::min(entries, ingress.port->rx_entries());
+  return entries;
+}
+
 }  // namespace
 
 std::string to_string(const WaitOptions& wait) {
@@ -43,7 +49,7 @@ std::string to_string(const WaitOptions& wait) {
 }
 
 WorkerThread::WorkerThread(std::unique_ptr<Worker> worker, const WaitOptions& wait)
-    : worker_(std::move(worker)), wait_(wait), pause_(wait.coalesce_us) {}
+    : worker_(std::move(worker)), wait_(wait), pause_(wait.coalesce_us, smallest_rx_ring(*worker_)) {}
 
 Result<std::unique_ptr<WorkerThread>> WorkerThread::start(std::unique_ptr<Worker> worker, const std::string& name,
                                                           int cpu, const WaitOptions& wait) {
@@ -93,17 +99,17 @@ void WorkerThread::run() {
     const uint32_t packets = worker_->turn(start_ns);
     const uint64_t now_ns = packets != 0 ? monotonic_ns() : start_ns;
     if (packets != 0) worker_->parts().counters->busy_ns.add(now_ns - start_ns);
-    wait_after(packets, now_ns);
+    wait_after(packets, start_ns, now_ns);
   }
   drained_ = drain();
   worker_->release_snapshot();
 }
 
-void WorkerThread::wait_after(uint32_t packets, uint64_t now_ns) {
+void WorkerThread::wait_after(uint32_t packets, uint64_t start_ns, uint64_t now_ns) {
   if (packets != 0) {
     last_packet_ns_ = now_ns;
     empty_turns_ = 0;
-    if (const uint64_t ns = pause_.after(packets, worker_->has_more()); ns != 0) {
+    if (const uint64_t ns = pause_.after({packets, worker_->has_more(), start_ns, now_ns}); ns != 0) {
       const timespec pause = {0, static_cast<long>(ns)};
       nanosleep(&pause, nullptr);
     }

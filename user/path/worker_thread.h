@@ -62,7 +62,7 @@ class alignas(kLineBytes) WorkerThread {
   WorkerThread(std::unique_ptr<Worker> worker, const WaitOptions& wait);
   Result<void> place(const std::string& name, int cpu);
   void run();
-  void wait_after(uint32_t packets, uint64_t now_ns);
+  void wait_after(uint32_t packets, uint64_t start_ns, uint64_t now_ns);
   void wait_for_packets();
   bool drain();
 

@@ -2,7 +2,6 @@
 eth2 out of eth1, and is stopped. One that cannot be had says why (`Unavailable`), and its rows say so.
 """
 
-import json
 import os
 import re
 import shutil
@@ -14,8 +13,6 @@ from lab.node import BUILD
 
 from .wires import EGRESS_MAC, FORWARDER_CPU, GENERATOR_CPU, TARGETS, VIP4, VIP6, Wires
 
-ALL_TARGETS = " ".join(str(index) for index in range(len(TARGETS)))
-STATS_AGE_S = 0.15  # at most, with a margin
 FLOWS_ROOM = 1 << 22  # of xdplb's table: a service may fill half of it
 
 
@@ -71,30 +68,6 @@ class Xdplb(Forwarder):
             self.change()
         if self._daemon.stop() != 0:
             raise RuntimeError(f"{self.name} ended badly:\n{self._daemon.output}")
-
-
-@dataclass
-class ReceiveAlone(Xdplb):
-    """xdplb whose targets are all down: it receives and drops. What it takes is what core 0 can generate and the kernel
-    copy into a socket there: no forwarder that receives by AF_XDP gets more. It pauses between batches, since one that
-    looks at the ring all the time takes the ring's lines from core 0, which then gets through a quarter less."""
-
-    kind: str = "generator"
-    remembers = False
-
-    def start(self, wires: Wires) -> None:
-        super().start(wires)
-        self._lb.run(f"xdplb deactivate {ALL_TARGETS}")
-
-    def stop(self, wires: Wires) -> None:
-        self._lb.run(f"xdplb activate {ALL_TARGETS}")
-        super().stop(wires)
-
-    def taken(self) -> int:
-        """Packets received until now."""
-        time.sleep(STATS_AGE_S)
-        workers = json.loads(self._lb.run("xdplb stats --json").stdout)["workers"]
-        return sum(worker["rx"] for worker in workers)
 
 
 @dataclass
@@ -217,7 +190,6 @@ def all_forwarders() -> list[Forwarder]:
     return [
         Redirect("generator alone", "drop", "generator"),
         Redirect("XDP_REDIRECT", "redirect", "ceiling"),
-        ReceiveAlone("AF_XDP receive alone", "--coalesce=300"),
         *lb_modes(),
         Testpmd("testpmd af_xdp", "net_af_xdp"),
         Testpmd("testpmd af_packet", "net_af_packet", ",blocksz=4096,framesz=2048,framecnt=1024"),
