@@ -8,6 +8,7 @@
 
 #include "cmd/common.h"
 #include "cmd/number.h"
+#include "user/base/limits.h"
 #include "user/ctl/capture_wire.h"
 #include "user/ctl/pcapng_writer.h"
 
@@ -98,8 +99,9 @@ Action setup_capture(CLI::App& app) {
   add_filter("--target", options->request.targets, "that this target was chosen for");
   add_filter("--reason", options->request.reasons, "that were dropped for this reason");
   add_number(app, "--count", options->count, {}, "end after so many packets (0: when the time is up)");
-  add_number(app, "--seconds", options->request.seconds, {}, "end after so many seconds");
-  add_number(app, "--snaplen", options->request.snap_bytes, {}, "bytes of each packet to keep");
+  add_number(app, "--seconds", options->request.seconds, {1, kCaptureSecondsMax}, "end after so many seconds");
+  add_number(app, "--snaplen", options->request.snap_bytes, {kCaptureSnapMin, kFrameBytes},
+             "bytes of each packet to keep");
   app.add_option("--w,--write", options->file, "the pcapng file to write; - is standard output")->required();
   return [options] { return run(*options); };
 }

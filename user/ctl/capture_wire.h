@@ -15,6 +15,9 @@
 
 namespace xdplb {
 
+inline constexpr uint32_t kCaptureSecondsMax = 3600;
+inline constexpr uint32_t kCaptureSnapMin = 64;  // bytes; at most kFrameBytes
+
 struct CaptureRequest {
   // Of each list any, of the lists all; an empty list asks nothing.
   std::vector<std::string> vips, services, targets, reasons;

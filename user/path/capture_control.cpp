@@ -74,8 +74,8 @@ Result<CaptureStarted> CaptureControl::start(const CaptureRequest& request) {
   if (request.seconds == 0 || request.seconds > kCaptureSecondsMax) {
     return fail("Invalid --seconds [{}]: 1 to {}", request.seconds, kCaptureSecondsMax);
   }
-  if (request.snap_bytes < 64 || request.snap_bytes > kFrameBytes) {
-    return fail("Invalid --snaplen [{}]: 64 to {}", request.snap_bytes, kFrameBytes);
+  if (request.snap_bytes < kCaptureSnapMin || request.snap_bytes > kFrameBytes) {
+    return fail("Invalid --snaplen [{}]: {} to {}", request.snap_bytes, kCaptureSnapMin, kFrameBytes);
   }
   const uint64_t each = kCaptureRingBytes / std::max<size_t>(1, slots_.taps.size());
   const uint64_t slots = std::clamp<uint64_t>(each / (sizeof(CaptureRecord) + request.snap_bytes), 16, 1u << 16);

@@ -14,7 +14,6 @@
 namespace xdplb {
 
 inline constexpr uint64_t kCaptureRingBytes = 32u << 20;
-inline constexpr uint32_t kCaptureSecondsMax = 3600;
 inline constexpr uint64_t kCaptureUnreadNs = 3'000'000'000;
 inline constexpr size_t kCapturePagePackets = 256;  // some 2 ms
 
