@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "user/base/map_aligned.h"
@@ -33,8 +35,13 @@ Result<uint32_t> flows_of_file(int fd, const std::string& path) {
 Result<size_t> tables_of_file(int fd, const FlowGeometry& geometry, const std::string& path) {
   struct stat st {};
   if (fstat(fd, &st) != 0) return fail_errno(errno, "Cannot stat {}", path);
-  const size_t tables = static_cast<size_t>(st.st_size) / geometry.region_bytes;
+  size_t tables = static_cast<size_t>(st.st_size) / geometry.region_bytes;
   if (tables == 0) return fail("flow table: cut off after {} of {} bytes", st.st_size, geometry.region_bytes);
+  for (; tables > 1; --tables) {
+    std::array<uint8_t, sizeof(FlowTableHeader::magic)> magic{};
+    if (auto r = pread_all(fd, magic, (tables - 1) * geometry.region_bytes, path); !r) return r.error();
+    if (std::any_of(magic.begin(), magic.end(), [](uint8_t byte) { return byte != 0; })) break;
+  }
   return tables;
 }
 

@@ -15,7 +15,8 @@ namespace xdplb {
 // where no table that we understand lies there.
 Result<uint32_t> flows_of_file(int fd, const std::string& path);
 
-// How many whole tables of this geometry the file has.
+// How many whole tables of this geometry the file has. Room at its end that no table was made in does not count: a
+// daemon died while it grew.
 Result<size_t> tables_of_file(int fd, const FlowGeometry& geometry, const std::string& path);
 
 // The `index`-th table, mapped to be read and written, at a multiple of kFlowAlignBytes.

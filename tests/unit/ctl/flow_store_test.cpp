@@ -140,6 +140,20 @@ TEST_CASE("flow store: what cannot be understood is forgotten, and said", "[flow
   }
 }
 
+TEST_CASE("flow store: room without a table, of a daemon that died while it grew, costs no flow", "[flow]") {
+  const uint32_t flows = GENERATE(4096u, 65536u);  // the same tables, or others
+  const ShmTestDir dir;
+  { enter(start(dir, 4096)->table(1), 0, 300); }
+  const std::string path = dir.name().path(".flows");
+  std::filesystem::resize_file(path, (kTables + 2) * flow_geometry(4096).region_bytes);
+  const auto store = start(dir, flows);
+  CHECK(store->readers().size() == kTables);
+  CHECK(store->readers()[1].counter(FlowCounter::live) == 300);
+  REQUIRE(store->grow_to(kTables + 2));
+  enter(store->table(kTables + 1), 0, 10);
+  CHECK(bytes_taken(dir) == (kTables + 2) * flow_geometry(flows).region_bytes);
+}
+
 TEST_CASE("flow store: a start that is refused leaves no file", "[flow]") {
   const ShmTestDir dir;
   { REQUIRE((*FlowStore::open(dir.name(), 4096, three_targets(), kNow))->grow_to(kTables)); }
