@@ -76,6 +76,9 @@ class alignas(kLineBytes) FlowTable {
 
   // The first entry of the near bucket.
   [[nodiscard]] uint32_t near_entry(uint64_t hash) const { return near_bucket(hash, buckets_n_) * kBucketWords; }
+  // So few flows that their lines stay in the second-level cache: to ask for them beforehand costs more than it saves
+  // (tests/bench/README.md).
+  [[nodiscard]] bool stays_cached() const { return reader_.counter(FlowCounter::live) <= kCachedFlows; }
   // Into the second-level cache: the first one is full of the batch by the time that the line is looked at.
   // always_inline, both: g++ 12 takes a function that only prefetches for one without effect, and drops the call.
   [[gnu::always_inline]] void prefetch(uint32_t entry) const { __builtin_prefetch(words() + entry, 0, 2); }
@@ -128,6 +131,8 @@ class alignas(kLineBytes) FlowTable {
   void name_service(uint16_t service, uint64_t identity);
 
  private:
+  static constexpr uint64_t kCachedFlows = 4096;  // a line each: 256 KiB
+
   FlowTable(std::span<std::byte> memory, const FlowGeometry& geometry, const FlowReader& reader);
 
   [[nodiscard]] FlowHit find_own(uint32_t index, uint64_t hash, Tick now) const;

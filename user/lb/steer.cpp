@@ -43,6 +43,7 @@ void Steering::steer(const Snapshot& snapshot, PacketColumns& packets, uint32_t 
 // time.
 void Steering::look_up(const Snapshot& snapshot, PacketColumns& packets, uint32_t count) const {
   const FlowTable& flows = *parts_.flows;
+  const bool prefetches = !flows.stays_cached();
   for (uint32_t i = 0; i < count; ++i) {
     const PacketInfo& info = packets.info[i];
     if (packets.fate[i] != Fate::forward || info.kind != PacketKind::transport) [[unlikely]] {
@@ -57,7 +58,7 @@ void Steering::look_up(const Snapshot& snapshot, PacketColumns& packets, uint32_
     }
     const uint64_t hash = flows.hash(info.key);
     const uint32_t near = flows.near_entry(hash);
-    flows.prefetch(near);
+    if (prefetches) flows.prefetch(near);
     packets.hash[i] = hash;
     packets.entry[i] = near;
   }
