@@ -7,6 +7,7 @@
 // thread's.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "user/base/limits.h"
@@ -19,13 +20,15 @@ class TurnPause {
   // of a moment makes those.
   static constexpr uint32_t kBusyPackets = kMaxBatch / 4 * 3;
   static constexpr uint32_t kBusyTurns = 16;
-  // Asleep and not spinning. 10 Mpps fill half of the ring meanwhile.
+  // Asleep and not spinning. 10 Mpps fill half of the ring meanwhile; longer gains nothing.
   static constexpr uint64_t kBusyPauseNsPerEntry = 50;
+  static constexpr uint64_t kBusyPauseMaxNs = 200'000;
 
   // `coalesce_us`: after every turn, so that the next one finds more. 0: only where the worker is busy. `rx_entries`:
   // of its smallest RX ring.
   TurnPause(uint32_t coalesce_us, uint32_t rx_entries)
-      : coalesce_ns_(uint64_t{coalesce_us} * 1000), busy_pause_ns_(rx_entries * kBusyPauseNsPerEntry) {}
+      : coalesce_ns_(uint64_t{coalesce_us} * 1000),
+        busy_pause_ns_(std::min(rx_entries * kBusyPauseNsPerEntry, kBusyPauseMaxNs)) {}
 
   // A turn that found packets, from start_ns to end_ns.
   struct Turn {

@@ -7,7 +7,7 @@ namespace {
 
 constexpr uint32_t kBusy = TurnPause::kBusyPackets;
 constexpr uint32_t kRing = 4096;
-constexpr uint64_t kPauseNs = kRing * TurnPause::kBusyPauseNsPerEntry;
+constexpr uint64_t kPauseNs = TurnPause::kBusyPauseMaxNs;
 
 // A worker whose turns take `spent_ns`, `idle_ns` after one another.
 class Turns {
@@ -51,13 +51,19 @@ TEST_CASE("what was left behind is fetched at once, however busy the worker") {
   for (int turn = 0; turn < 100; ++turn) REQUIRE(turns.one(4 * kBusy, 100'000, 0, true) == 0);
 }
 
-TEST_CASE("the pause goes by the ring, so that a small one does not overflow meanwhile") {
-  TurnPause pause(0, 512);
-  uint64_t ns = 0;
-  for (uint64_t turn = 1; turn <= TurnPause::kBusyTurns + 1; ++turn) {
-    ns = pause.after({kBusy, false, turn * 100'000 + 10'000, (turn + 1) * 100'000});
-  }
-  CHECK(ns == 25'600);
+TEST_CASE("the pause goes by the ring, so that a small one does not overflow meanwhile, up to a limit") {
+  const auto pause_of = [](uint32_t rx_entries) {
+    TurnPause pause(0, rx_entries);
+    uint64_t ns = 0;
+    for (uint64_t turn = 1; turn <= TurnPause::kBusyTurns + 1; ++turn) {
+      ns = pause.after({kBusy, false, turn * 100'000 + 10'000, (turn + 1) * 100'000});
+    }
+    return ns;
+  };
+  CHECK(pause_of(512) == 25'600);
+  CHECK(pause_of(2048) == 102'400);
+  CHECK(pause_of(4096) == 200'000);
+  CHECK(pause_of(65536) == 200'000);
 }
 
 TEST_CASE("who coalesces pauses after every turn, for as long as was asked for") {
