@@ -189,7 +189,7 @@ REPORTS := $(patsubst %,$(RESULTS)/%.xml,unit kern end-to-end)
 
 .PHONY: check
 check: $(BUILD)/unit ## run the unit tests (no privileges needed)
-	$(Q)$(BUILD)/unit
+	$(Q)tests/support/scratch $(BUILD)/unit
 
 .PHONY: check-asan
 check-asan: check ## the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer (which is how `check` runs)
@@ -207,7 +207,7 @@ check-tsan: ## the unit tests under ThreadSanitizer
 test: deps ## install what is missing, build, run every suite (root); last line: N passed, N failed
 	$(Q)$(MAKE) --no-print-directory all $(BUILD)/unit $(BUILD)/kern-tests
 	$(Q)rm -rf $(RESULTS) && mkdir -p $(RESULTS)
-	$(Q)$(BUILD)/unit -r junit -o $(RESULTS)/unit.xml || true
+	$(Q)tests/support/scratch $(BUILD)/unit -r junit -o $(RESULTS)/unit.xml || true
 	$(Q)tools/lab/lab sandbox -- $(BUILD)/kern-tests -r junit -o $(RESULTS)/kern.xml || true
 	$(Q)XDPLB_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest tests/e2e -q --junitxml=$(RESULTS)/end-to-end.xml || true
 	$(Q)$(PYTHON) tests/support/summary.py $(REPORTS)

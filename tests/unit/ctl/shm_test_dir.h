@@ -1,4 +1,4 @@
-// A directory in /dev/shm of a test's own, gone with everything in it at the end.
+// A directory in shared memory of a test's own, gone with everything in it at the end.
 #pragma once
 
 #include <cstdlib>
@@ -7,6 +7,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/scratch.h"
 #include "user/ctl/shm_file.h"
 
 namespace xdplb {
@@ -14,7 +15,7 @@ namespace xdplb {
 class ShmTestDir {
  public:
   ShmTestDir() {
-    std::string pattern = "/dev/shm/xdplb-unit-XXXXXX";
+    std::string pattern = testing::scratch("xdplb-test-XXXXXX");
     REQUIRE(::mkdtemp(pattern.data()) != nullptr);
     path_ = pattern;
   }

@@ -6,13 +6,15 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/support/scratch.h"
+
 namespace xdplb {
 namespace {
 
 // A sysfs with one device, "eth2", gone with the test.
 class FakeSysfs {
  public:
-  FakeSysfs() : root_("/tmp/xdplb-channels-" + std::to_string(getpid())) {
+  FakeSysfs() : root_(testing::scratch("xdplb-channels-") + std::to_string(getpid())) {
     std::filesystem::create_directories(root_ / "eth2" / "queues");
     std::ofstream(root_ / "eth2" / "ifindex") << "7\n";
     std::ofstream(root_ / "eth2" / "address") << "02:00:00:00:00:07\n";

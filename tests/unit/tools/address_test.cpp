@@ -7,6 +7,7 @@
 #include <fstream>
 #include <set>
 
+#include "tests/support/scratch.h"
 #include "tools/common/source_pool.h"
 
 namespace {
@@ -124,7 +125,7 @@ class TextFile {
   [[nodiscard]] const std::string& path() const { return path_; }
 
  private:
-  std::string path_ = "/tmp/xdplb-sources-XXXXXX";
+  std::string path_ = xdplb::testing::scratch("xdplb-sources-XXXXXX");
 };
 
 TEST_CASE("a source file is used line by line") {
