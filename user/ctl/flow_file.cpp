@@ -4,8 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
 
 #include "user/base/map_aligned.h"
@@ -19,11 +17,17 @@
 #endif
 
 namespace xdplb {
+namespace {
+
+Result<void> read_header(int fd, uint64_t offset, const std::string& path, FlowTableHeader& header) {
+  return pread_all(fd, {reinterpret_cast<uint8_t*>(&header), sizeof header}, offset, path);
+}
+
+}  // namespace
 
 Result<uint32_t> flows_of_file(int fd, const std::string& path) {
   FlowTableHeader header;
-  const std::span<uint8_t> bytes(reinterpret_cast<uint8_t*>(&header), sizeof header);
-  if (auto r = pread_all(fd, bytes, 0, path); !r) return r.error();
+  if (auto r = read_header(fd, 0, path, header); !r) return r.error();
   if (header.magic != kFlowMagic) return fail("flow table: not one (magic {:016x})", header.magic);
   if (header.version != kFlowLayoutVersion) {
     return fail("flow table: version {}, not {}", header.version, kFlowLayoutVersion);
@@ -38,9 +42,9 @@ Result<size_t> tables_of_file(int fd, const FlowGeometry& geometry, const std::s
   size_t tables = static_cast<size_t>(st.st_size) / geometry.region_bytes;
   if (tables == 0) return fail("flow table: cut off after {} of {} bytes", st.st_size, geometry.region_bytes);
   for (; tables > 1; --tables) {
-    std::array<uint8_t, sizeof(FlowTableHeader::magic)> magic{};
-    if (auto r = pread_all(fd, magic, (tables - 1) * geometry.region_bytes, path); !r) return r.error();
-    if (std::any_of(magic.begin(), magic.end(), [](uint8_t byte) { return byte != 0; })) break;
+    FlowTableHeader last;
+    if (auto r = read_header(fd, (tables - 1) * geometry.region_bytes, path, last); !r) return r.error();
+    if (last.magic != 0) break;
   }
   return tables;
 }
