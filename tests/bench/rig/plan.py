@@ -36,7 +36,7 @@ class Plan:
             cells[speed(flows)] = Cell(flows, seconds=self.seconds)
             if self.long_frames and not alone and flows != 1:
                 cells[speed(flows, 1514)] = Cell(flows, 1514, seconds=self.seconds)
-        if forwarder.kind == "generator" or alone:
+        if alone:
             return cells
         if self.v6 and forwarder.remembers:
             cells["v6"] = Cell(1000, 80, seconds=self.seconds, family=6)
