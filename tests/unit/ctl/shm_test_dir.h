@@ -1,4 +1,5 @@
-// A directory in shared memory of a test's own, gone with everything in it at the end.
+// A directory in shared memory of a test's own, gone with everything in it at the end. It lies in the one that
+// tests/support/scratch gives, which goes with the run even where that is killed.
 #pragma once
 
 #include <cstdlib>
@@ -7,7 +8,6 @@
 
 #include <catch2/catch.hpp>
 
-#include "tests/support/scratch.h"
 #include "user/ctl/shm_file.h"
 
 namespace xdplb {
@@ -15,7 +15,8 @@ namespace xdplb {
 class ShmTestDir {
  public:
   ShmTestDir() {
-    std::string pattern = testing::scratch("xdplb-test-XXXXXX");
+    const char* const scratch = std::getenv("XDPLB_TEST_SCRATCH");
+    std::string pattern = std::string(scratch != nullptr ? scratch : "/dev/shm") + "/xdplb-test-XXXXXX";
     REQUIRE(::mkdtemp(pattern.data()) != nullptr);
     path_ = pattern;
   }

@@ -1,12 +1,10 @@
 #include "user/path/channels.h"
 
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
 
-#include "tests/support/scratch.h"
+#include "tests/unit/ctl/shm_test_dir.h"
 
 namespace xdplb {
 namespace {
@@ -14,20 +12,18 @@ namespace {
 // A sysfs with one device, "eth2", gone with the test.
 class FakeSysfs {
  public:
-  FakeSysfs() : root_(testing::scratch("xdplb-channels-") + std::to_string(getpid())) {
-    std::filesystem::create_directories(root_ / "eth2" / "queues");
-    std::ofstream(root_ / "eth2" / "ifindex") << "7\n";
-    std::ofstream(root_ / "eth2" / "address") << "02:00:00:00:00:07\n";
+  FakeSysfs() {
+    std::filesystem::create_directories(device_ / "queues");
+    std::ofstream(device_ / "ifindex") << "7\n";
+    std::ofstream(device_ / "address") << "02:00:00:00:00:07\n";
   }
-  ~FakeSysfs() { std::filesystem::remove_all(root_); }
-  FakeSysfs(const FakeSysfs&) = delete;
-  FakeSysfs& operator=(const FakeSysfs&) = delete;
 
-  void add_queue(const char* name) { std::filesystem::create_directory(root_ / "eth2" / "queues" / name); }
-  [[nodiscard]] std::string root() const { return root_; }
+  void add_queue(const char* name) { std::filesystem::create_directory(device_ / "queues" / name); }
+  [[nodiscard]] const std::string& root() const { return root_.path(); }
 
  private:
-  std::filesystem::path root_;
+  ShmTestDir root_;
+  std::filesystem::path device_ = std::filesystem::path(root_.path()) / "eth2";
 };
 
 LinkInfo eth2() {

@@ -1,13 +1,10 @@
 #include "tools/common/address.h"
 
-#include <stdlib.h>
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <set>
 
-#include "tests/support/scratch.h"
+#include "tests/unit/ctl/shm_test_dir.h"
 #include "tools/common/source_pool.h"
 
 namespace {
@@ -115,17 +112,12 @@ TEST_CASE("a wrong prefix is refused, and the message names it") {
 // A file with this text, for as long as it lives.
 class TextFile {
  public:
-  explicit TextFile(std::string_view text) {
-    const int fd = ::mkstemp(path_.data());
-    REQUIRE(fd >= 0);
-    ::close(fd);
-    std::ofstream(path_) << text;
-  }
-  ~TextFile() { ::unlink(path_.c_str()); }
+  explicit TextFile(std::string_view text) { std::ofstream(path_) << text; }
   [[nodiscard]] const std::string& path() const { return path_; }
 
  private:
-  std::string path_ = xdplb::testing::scratch("xdplb-sources-XXXXXX");
+  xdplb::ShmTestDir directory_;
+  std::string path_ = directory_.path() + "/sources";
 };
 
 TEST_CASE("a source file is used line by line") {
